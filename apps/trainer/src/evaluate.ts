@@ -1,0 +1,50 @@
+// How well a model predicts sequences that it was not trained on.
+import type { LanguageModel, LmParams } from '@mnemix/lm';
+import type { Task } from '@mnemix/tasks';
+import { AsyncScope, concat, mul, reshape, tensor2d, type Rng, type Tensor2D } from '@mnemix/tensor';
+
+export interface Evaluation {
+  /** Mean cross-entropy of the targets, in nats. */
+  readonly loss: number;
+  /** Share of the targets that the model finds most likely. */
+  readonly accuracy: number;
+  /** Targets. */
+  readonly counted: number;
+}
+
+export interface EvaluationData {
+  readonly task: Task;
+  /** Which sequences: equal keys give equal ones. */
+  readonly rng: Rng;
+  /** How many; fewer where the task has no more. */
+  readonly sequences: number;
+  /** Sequences at a time. */
+  readonly batch: number;
+}
+
+/** Loss and accuracy over held-out sequences. Keeps no tensors. */
+export async function evaluate(model: LanguageModel, params: LmParams, data: EvaluationData): Promise<Evaluation> {
+  const { task, rng, sequences, batch } = data;
+  let [loss, correct, counted] = [0, 0, 0];
+  const batches = Math.min(Math.ceil(sequences / batch), task.batchesPerEpoch(batch, 'test'));
+  for (let index = 0; index < batches; index++) {
+    using scope = new AsyncScope();
+    const totals = scope.run(() => {
+      const { ids, targets } = batchTensors(task.batch(rng, { index, size: batch, split: 'test' }));
+      const result = model.loss(params, ids, targets);
+      const sums = [mul(result.crossEntropy, result.counted), result.correct, result.counted];
+      return concat(sums.map((sum) => reshape(sum, [1])));
+    });
+    const [lossSum, correctSum, countedSum] = await totals.data<'float32'>();
+    loss += lossSum as number;
+    correct += correctSum as number;
+    counted += countedSum as number;
+  }
+  return { loss: loss / counted, accuracy: correct / counted, counted };
+}
+
+/** Host arrays of a task as int32 tensors [B,T]. */
+export function batchTensors(batch: ReturnType<Task['batch']>): { ids: Tensor2D; targets: Tensor2D } {
+  const shape: [number, number] = [batch.size, batch.tokens];
+  return { ids: tensor2d(batch.inputs, shape, 'int32'), targets: tensor2d(batch.targets, shape, 'int32') };
+}

@@ -1,0 +1,66 @@
+// A job: every model of a configuration with every seed, one run after the other, then all of them side by side.
+import { writeAtomically } from './files.ts';
+import { drawCurves } from './figure.ts';
+import type { Config } from './config.ts';
+import { listenForInterrupt, exitCodeOf } from './interrupt.ts';
+import { readLog } from './log.ts';
+import { openDevice, type Parts } from './parts.ts';
+import { planJob, type PlannedRun } from './plan-job.ts';
+import { createProgress, type Screen } from './progress.ts';
+import { exitCodes } from './errors.ts';
+import { readResult, resultOf, resultTable, sizeOf, writeResult, type Result } from './result.ts';
+import { createRunFolder, inFolder, kindOf } from './run-folder.ts';
+import { describeDevice, describeRun } from './summary.ts';
+import { train } from './train.ts';
+
+export interface JobSurroundings {
+  readonly screen: Screen;
+  /** Makes what a run consists of. */
+  readonly build: (config: Config) => Promise<Parts>;
+}
+
+/**
+ * Does what is left to do of a job: runs that have a result are not run again, one that was stopped continues.
+ *
+ * @param folder an existing job folder
+ * @returns the exit code
+ */
+export async function runJob(folder: string, config: Config, { screen, build }: JobSurroundings): Promise<number> {
+  const progress = createProgress(screen, config.output.logEvery);
+  using interrupt = listenForInterrupt(() =>
+    progress.note('Finishing this step, then saving. Press Ctrl-C again to leave at once.'),
+  );
+  progress.note(`device      ${describeDevice(await openDevice(config))}`);
+  const results: Result[] = [];
+  const runs = planJob(folder, config);
+  for (const run of runs) {
+    if (run.folder !== folder && (await kindOf(run.folder)) === 'nothing') await createRunFolder(run.folder, run.config);
+    const paths = inFolder(run.folder);
+    let result = await readResult(paths.result);
+    if (result === undefined) {
+      const parts = await build(run.config);
+      const size = sizeOf(parts.model);
+      progress.note(describeRun(run, parts, size));
+      const end = await train(run, parts, { progress, interrupt });
+      if (end.ended === 'interrupted') {
+        progress.note(`Saved ${end.checkpoint} after step ${end.step}. Continue with: mnemix resume ${folder}`);
+        return exitCodeOf(interrupt.requested ?? 'SIGINT');
+      }
+      result = resultOf(end, { ...run, tokensPerStep: run.config.training.batch * parts.task.tokens }, size);
+      await writeCurves(run.folder, [run], config);
+      await writeResult(paths.result, result);
+    }
+    results.push(result);
+  }
+  if (runs.length > 1) await writeCurves(folder, runs, config);
+  progress.note(`\n${resultTable(results, config.training.stopAt)}\n`);
+  progress.note(`curves      ${inFolder(folder).curves}`);
+  return exitCodes.done;
+}
+
+async function writeCurves(folder: string, runs: readonly PlannedRun[], { name, training }: Config): Promise<void> {
+  const curves = await Promise.all(
+    runs.map(async (run) => ({ name: run.model, entries: await readLog(inFolder(run.folder).log) })),
+  );
+  await writeAtomically(inFolder(folder).curves, drawCurves(curves, { title: name, target: training.stopAt }));
+}

@@ -1,0 +1,33 @@
+// From the trainer's flat model section to a language model.
+import { createLm, type CellConfig, type LanguageModel, type MixerConfig } from '@mnemix/lm';
+import type { ModelConfig } from './config.ts';
+import { isRouted } from './plan-job.ts';
+
+/** @throws MnemixError `config` where sizes do not fit the cell */
+export function buildModel(config: ModelConfig, vocabSize: number): LanguageModel {
+  const { width, layers, mlpWidth, tieEmbeddings, initializerRange, balance, zLoss } = config;
+  return createLm({
+    vocabSize,
+    width,
+    layers,
+    mixer: mixerOf(config),
+    mlp: mlpWidth > 0 ? { hidden: mlpWidth } : null,
+    tieEmbeddings,
+    initializerRange,
+    auxiliary: { balance, z: zLoss },
+  });
+}
+
+function mixerOf(config: ModelConfig): MixerConfig {
+  if (!isRouted(config)) return cellOf(config);
+  const { memories, topK, shared, singleKvProj } = config;
+  return { type: 'mom', cell: cellOf(config), memories, topK, shared, singleKvProj };
+}
+
+/** Widths of a head mean the same for every cell here, so that one cell can be swapped for another. */
+function cellOf({ cell, width, heads, keyWidth = width / heads, valueWidth = keyWidth }: ModelConfig): CellConfig {
+  if (cell === 'gated_delta_net') {
+    return { type: cell, heads, headWidth: keyWidth, expandV: valueWidth / keyWidth };
+  }
+  return { type: cell, heads, expandK: (heads * keyWidth) / width, expandV: (heads * valueWidth) / width };
+}

@@ -1,0 +1,6 @@
+// The presets by name. A new one is a file here and a line below.
+import type { ConfigInput } from '../config.ts';
+import { recall } from './recall.ts';
+import { text } from './text.ts';
+
+export const presets: Readonly<Record<string, ConfigInput>> = { recall, text };

@@ -1,0 +1,171 @@
+// One training run, from where it stands to its end.
+import { setImmediate } from 'node:timers/promises';
+import { disposeTree, Rng } from '@mnemix/tensor';
+import { listCheckpoints, readCheckpoint, restore, saveCheckpoint, type Position } from './checkpoint.ts';
+import type { Config } from './config.ts';
+import { evaluate, type Evaluation } from './evaluate.ts';
+import { percent } from './format.ts';
+import type { Interrupt } from './interrupt.ts';
+import { isEvaluation, LogWriter, type LogEntry, type StepEntry } from './log.ts';
+import type { Parts } from './parts.ts';
+import { RecentSteps, type Progress } from './progress.ts';
+import { inFolder } from './run-folder.ts';
+import { EventWriter } from './tensorboard.ts';
+import { trainingStep, type TrainingState } from './training-step.ts';
+
+/** A run: one model, one seed, one folder. */
+export interface Run {
+  readonly folder: string;
+  readonly config: Config;
+  /** Shown before every line of it. */
+  readonly label: string;
+}
+
+export interface Surroundings {
+  readonly progress: Progress;
+  readonly interrupt: Interrupt;
+}
+
+export interface TrainingEnd {
+  /** `target`: unseen data were predicted as well as `training.stopAt` asks. */
+  readonly ended: 'target' | 'steps' | 'interrupted';
+  readonly step: number;
+  /** Seconds of training. */
+  readonly seconds: number;
+  /** The newest checkpoint. */
+  readonly checkpoint: string;
+  /** On data that neither training nor the decision to stop has used; absent where interrupted. */
+  readonly unseen?: Evaluation;
+}
+
+/**
+ * Trains until the target or the last step is reached, or until it is interrupted, and leaves a checkpoint.
+ * A run that stopped in any way continues as if it had not.
+ *
+ * @throws MnemixError `diverged` where loss or gradient are no longer finite
+ */
+export async function train(run: Run, parts: Parts, { progress, interrupt }: Surroundings): Promise<TrainingEnd> {
+  const { task, model } = parts;
+  const { training, output } = run.config;
+  const paths = inFolder(run.folder);
+
+  let { state, rng, best, reached, checkpoint } = await standOf(run, parts);
+  const stepsDone = (): number => state.optimizer.step;
+  await using log = await LogWriter.continueAfter(paths.log, stepsDone());
+  await using events = output.tensorboard ? await EventWriter.create(paths.tensorboard, stepsDone()) : undefined;
+  const seconds = stopwatch(log.earlier);
+  const recent = new RecentSteps(20);
+
+  try {
+    while (stepsDone() < training.steps && !reached && !interrupt.requested) {
+      const batch = task.batch(rng, { index: stepsDone(), size: training.batch, split: 'train' });
+      const { state: next, numbers } = await trainingStep(state, batch, parts, checkpoint);
+      state = next;
+      await record({ step: stepsDone(), ...numbers, seconds: seconds() });
+
+      const isLast = stepsDone() === training.steps;
+      const isBest = (isLast || stepsDone() % training.evalEvery === 0) && (await judge());
+      if (isLast || isBest || reached || stepsDone() % output.saveEvery === 0) await save();
+      // Signals are only heard between turns of the event loop.
+      await setImmediate();
+    }
+    const isInterrupted = stepsDone() < training.steps && !reached;
+    if (isInterrupted) await save();
+    const end = { step: stepsDone(), seconds: seconds(), checkpoint: checkpoint as string };
+    if (isInterrupted) return { ...end, ended: 'interrupted' };
+    return { ...end, ended: reached ? 'target' : 'steps', unseen: await evaluateOn('final', 4) };
+  } finally {
+    disposeTree(treeOf(state));
+  }
+
+  /** A step into log, events and progress. */
+  async function record(entry: StepEntry): Promise<void> {
+    await log.append(entry);
+    await events?.scalars(entry.step, stepScalars(entry));
+    const { secondsPerStep, ...means } = recent.add(entry);
+    progress.step({
+      label: run.label,
+      step: entry.step,
+      steps: training.steps,
+      ...means,
+      tokensPerSecond: (training.batch * task.tokens) / secondsPerStep,
+      load: entry.load,
+      secondsLeft: (training.steps - entry.step) * secondsPerStep,
+      mayStopEarlier: training.stopAt !== undefined,
+    });
+  }
+
+  /** Evaluates on unseen data; tells whether this is the best so far, and notices when the target is reached. */
+  async function judge(): Promise<boolean> {
+    const step = stepsDone();
+    const { loss, accuracy } = await evaluateOn('unseen');
+    await log.append({ step, unseen: { loss, accuracy } });
+    await events?.scalars(step, { 'unseen/loss': loss, 'unseen/accuracy': accuracy });
+    const line = `step ${step}: on unseen data loss ${loss.toFixed(3)}, accuracy ${percent(accuracy)}`;
+    progress.note(run.label ? `${run.label}  ${line}` : line);
+    if (training.stopAt !== undefined && accuracy >= training.stopAt) {
+      // Every evaluation asks the same sequences; only ones that were never asked can confirm.
+      reached = (await evaluateOn(`confirm at ${step}`)).accuracy >= training.stopAt;
+    }
+    const isBest = loss < (best?.loss ?? Infinity);
+    if (isBest) best = { step, loss };
+    return isBest;
+  }
+
+  function evaluateOn(purpose: string, times = 1): Promise<Evaluation> {
+    const sequences = times * training.evalSequences;
+    return evaluate(model, state.params, { task, rng: rng.fold(purpose), sequences, batch: training.batch });
+  }
+
+  async function save(): Promise<void> {
+    // What the checkpoint stands on must be on disk before it is.
+    await log.flush();
+    const position: Position = { step: stepsDone(), rng: rng.toJSON(), best, reached };
+    checkpoint = await saveCheckpoint(paths.checkpoints, treeOf(state), position, run.config);
+  }
+}
+
+/** Seconds of training, those before a resumption included. */
+function stopwatch(entries: readonly LogEntry[]): () => number {
+  const before = entries.reduce((latest, entry) => (isEvaluation(entry) ? latest : entry.seconds), 0);
+  const start = performance.now();
+  return () => before + (performance.now() - start) / 1000;
+}
+
+const stepScalars = ({ loss, accuracy, learningRate, gradientNorm, load }: StepEntry): Record<string, number> => ({
+  'train/loss': loss,
+  'train/accuracy': accuracy,
+  'train/learning rate': learningRate,
+  'train/gradient norm': gradientNorm,
+  ...Object.fromEntries((load ?? []).map((share, memory) => [`load/memory ${memory}`, share])),
+});
+
+interface Stand {
+  readonly state: TrainingState;
+  readonly rng: Rng;
+  readonly best: Position['best'];
+  readonly reached: boolean;
+  readonly checkpoint: string | undefined;
+}
+
+/** Where a run stands: at its newest checkpoint, or at the beginning. */
+async function standOf({ folder, config }: Run, { model, optimizer }: Parts): Promise<Stand> {
+  const rng = Rng.of(config.training.seed);
+  const params = model.init(rng.fold('init'));
+  const state = { params, optimizer: optimizer.init(params) };
+  const newest = (await listCheckpoints(inFolder(folder).checkpoints)).at(-1);
+  if (newest === undefined) return { state, rng, best: undefined, reached: false, checkpoint: undefined };
+
+  const like = treeOf(state);
+  try {
+    const checkpoint = await readCheckpoint(newest);
+    const { step, rng: key, best, reached } = checkpoint.position;
+    const { params: restored, moments } = restore(checkpoint, like);
+    return { state: { params: restored, optimizer: { step, ...moments } }, rng: Rng.fromJSON(key), best, reached, checkpoint: newest };
+  } finally {
+    disposeTree(like);
+  }
+}
+
+/** The tensors of a training state, as checkpoints hold them. */
+const treeOf = ({ params, optimizer: { m, v } }: TrainingState) => ({ params, moments: { m, v } });

@@ -1,0 +1,137 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { collectSets, settingsOf } from '../src/commands/key-flags.ts';
+import type { Config, ConfigInput } from '../src/config.ts';
+import { UsageError, type Fault } from '../src/errors.ts';
+import { planJob } from '../src/plan-job.ts';
+import { presets } from '../src/presets/index.ts';
+import { checkConfig, resolveConfig } from '../src/resolve-config.ts';
+import { temporaryFolder } from './folder.ts';
+
+function faultsOf(f: () => unknown): readonly Fault[] {
+  try {
+    f();
+  } catch (error) {
+    if (error instanceof UsageError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+const recall: ConfigInput = { task: { kind: 'recall' } };
+const withModel = (model: ConfigInput['model']): ConfigInput => ({ ...recall, model });
+
+describe('a configuration', () => {
+  it.each(Object.keys(presets))('of the preset %s is valid', (name) => {
+    expect(resolveConfig(name).name).toBe(name);
+  });
+
+  it('is read from a JSON file with comments and trailing commas', () => {
+    const path = join(temporaryFolder(), 'config.jsonc');
+    writeFileSync(path, '{\n  // two layers\n  "task": { "kind": "recall", "pairs": 3, },\n  "model": { "layers": 2 },\n}\n');
+    expect(resolveConfig(path)).toMatchObject({ task: { pairs: 3, tokens: 32 }, model: { layers: 2 } });
+  });
+
+  it('is overridden by flags, key by key', () => {
+    const options = { cell: 'gla', topK: '1', lr: '1e-3', file: undefined };
+    const sets = collectSets('task.fill=blank', collectSets('model.width=48', []));
+    const config = resolveConfig('recall', [...settingsOf(options), ...sets]);
+    expect(config).toMatchObject({
+      task: { fill: 'blank' },
+      model: { cell: 'gla', topK: 1, width: 48, memories: 4 },
+      optimizer: { learningRate: 1e-3 },
+    });
+  });
+
+  it('leaves the presets as they are', () => {
+    const before = JSON.stringify(presets['recall']);
+    resolveConfig('recall', settingsOf({ memories: '8' }));
+    expect(JSON.stringify(presets['recall'])).toBe(before);
+  });
+
+  it('survives being written and read again', () => {
+    const config = resolveConfig('recall');
+    expect(checkConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
+});
+
+describe('a faulty configuration is refused, with the key and the fix:', () => {
+  it.each<[name: string, raw: unknown, where: string, fix: RegExp]>([
+    ['an unknown section', { ...recall, modell: {} }, 'modell', /one of: name, backend, task, model/],
+    ['an unknown key', withModel({ topk: 2 } as object), 'model.topk', /one of: .*topK/],
+    ['an unknown key of a task', { task: { kind: 'recall', file: 'a' } }, 'task.file', /pairs/],
+    ['an unknown key of a model beside', { ...recall, beside: { single: { widht: 1 } } }, 'beside.single.widht', /width/],
+    ['a missing task', {}, 'task', /Add it/],
+    ['an unknown task', { task: { kind: 'chess' } }, 'task.kind', /recall, text/],
+    ['an unknown cell', withModel({ cell: 'lstm' } as object), 'model.cell', /gated_delta_net/],
+    ['a word for a number', withModel({ width: 'wide' } as object), 'model.width', /type number/],
+    ['a fraction for a count', withModel({ layers: 1.5 }), 'model.layers', /integer/],
+    ['a negative learning rate', { ...recall, optimizer: { learningRate: -1 } }, 'optimizer.learningRate', /more than 0/],
+    ['an accuracy above 1', { ...recall, training: { stopAt: 99 } }, 'training.stopAt', /at most 1/],
+    ['topK > memories', withModel({ topK: 5 }), 'model.topK', /between 1 and 4/],
+    ['topK > memories in a model beside', { ...recall, beside: { single: { memories: 1 } } }, 'beside.single.topK', /topK 1/],
+    ['heads that do not divide the width', withModel({ width: 64, heads: 5 }), 'model.heads', /divides the width/],
+    ['a warm-up as long as the training', { ...recall, training: { steps: 10 }, optimizer: { warmupSteps: 10 } }, 'optimizer.warmupSteps', /shorter/],
+    ['too many pairs', { task: { kind: 'recall', tokens: 16, pairs: 5 } }, 'task.pairs', /at most 4 pairs/],
+    ['an odd length', { task: { kind: 'recall', tokens: 33 } }, 'task.tokens', /34/],
+    ['too few symbols', { task: { kind: 'recall', tokens: 64, vocabSize: 64 } }, 'task.vocabSize', /65/],
+    ['a model beside with the name of the main one', { ...recall, beside: { mom: {} } }, 'beside.mom', /another name/],
+    ['a name that is a path', { ...recall, name: '../x' }, 'name', /accordingly/],
+  ])('%s', (_, raw, where, fix) => {
+    const faults = faultsOf(() => checkConfig(raw));
+    expect(faults.map((fault) => fault.where)).toEqual([where]);
+    expect(faults[0]?.fix).toMatch(fix);
+  });
+
+  it('all faults at once, contradictions included', () => {
+    const raw = { task: { kind: 'recall', pears: 2 }, model: { topK: 9, width: 'wide', heads: 3 }, backend: 'tpu' };
+    const faults = faultsOf(() => checkConfig(raw)).map((fault) => fault.where);
+    // heads is not said not to divide the width: there is no width.
+    expect(faults.sort()).toEqual(['backend', 'model.topK', 'model.width', 'task.pears']);
+  });
+
+  it('a flag by its name as well as by its key', () => {
+    const faults = faultsOf(() => resolveConfig('recall', settingsOf({ topK: 'two', memories: '4' })));
+    expect(faults).toMatchObject([{ where: 'model.topK (--top-k)' }]);
+  });
+
+  it('a name that is neither preset nor file', () => {
+    expect(faultsOf(() => resolveConfig('recal'))).toMatchObject([{ where: 'recal', fix: expect.stringContaining('recall, text') }]);
+  });
+
+  it('a folder instead of a file', () => {
+    const folder = join(temporaryFolder(), 'folder');
+    mkdirSync(folder);
+    expect(faultsOf(() => resolveConfig(folder))).toMatchObject([{ where: folder }]);
+  });
+
+  it('JSON that is not valid, with its line and column', () => {
+    const path = join(temporaryFolder(), 'broken.json');
+    writeFileSync(path, '{\n  "name": oops\n}\n');
+    expect(faultsOf(() => resolveConfig(path))[0]?.where).toBe(`${path}:2:11`);
+  });
+
+  it('a --set without a value', () => {
+    expect(faultsOf(() => collectSets('model.width', []))).toMatchObject([{ where: '--set model.width' }]);
+  });
+
+  it('a --set that goes through a number', () => {
+    const faults = faultsOf(() => resolveConfig('recall', collectSets('model.width.big=1', [])));
+    expect(faults).toMatchObject([{ where: 'model.width.big (--set)' }]);
+  });
+});
+
+describe('the runs of a job', () => {
+  const folders = (config: Config): string[] => planJob('job', config).map(({ folder }) => folder);
+
+  it('are one in the folder itself where there is one model and one seed', () => {
+    expect(folders(checkConfig(recall))).toEqual(['job']);
+  });
+
+  it('have folders of their own otherwise, seed by seed', () => {
+    const config = checkConfig({ ...recall, beside: { single: { memories: 1, topK: 1 } }, training: { seed: 3, seeds: 2 } });
+    expect(folders(config)).toEqual(['job/mom-seed-3', 'job/single-seed-3', 'job/mom-seed-4', 'job/single-seed-4']);
+    expect(planJob('job', config)[3]?.config).toMatchObject({ model: { memories: 1, width: 64 }, training: { seed: 4, seeds: 1 }, beside: {} });
+  });
+});

@@ -1,0 +1,155 @@
+// DeltaNet (Schlag et al. 2021; Yang et al. 2024, "Parallelizing linear transformers with the delta rule", eq. 6):
+//   S ← (I − β k kᵀ) S + β k vᵀ ,  o = Sᵀ q ,  β = σ(W_b x)
+import { deltaRule, l2Norm } from '@mnemix/kernels';
+import {
+  initConvolution, initLinear, type CellParams, type ConvolutionParams, type LinearParams, type MemoryCell,
+} from '@mnemix/layers';
+import { checkConfig, div, mul, ones, sigmoid, silu, sum, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from '@mnemix/tensor';
+import { activations, type Activation } from './activations.ts';
+import { readout, type NormParams } from './readout.ts';
+import { convolve, toHeads, type Windows } from './streams.ts';
+
+export interface DeltaNetConfig {
+  /** Model width d. */
+  readonly width: number;
+  readonly heads: number;
+  /** All heads' key width over d. Default 1. */
+  readonly expandK?: number;
+  /** All heads' value width over d. Default 1. */
+  readonly expandV?: number;
+  /** Taps of the short convolutions; 0 leaves them out. Default 4. */
+  readonly convolution?: number;
+  /** Activation of queries and keys. Default silu. */
+  readonly activation?: Activation;
+  /** Norm of queries and keys: unit length, or entries that sum to one. Default l2. */
+  readonly norm?: 'l2' | 'sum';
+  /** Learned write strength β; false writes with β = 1. Default true. */
+  readonly beta?: boolean;
+  /** β in (0, 2) instead of (0, 1). Default false. */
+  readonly negativeEigenvalues?: boolean;
+  /** Gate the output with silu(W_g x). Default false. */
+  readonly gate?: boolean;
+  readonly normEps?: number;
+}
+
+export interface DeltaNetParams extends CellParams {
+  readonly q_proj: LinearParams;
+  readonly k_proj: LinearParams;
+  readonly v_proj: LinearParams;
+  readonly o_norm: NormParams;
+  readonly o_proj: LinearParams;
+}
+
+type Stream = 'q' | 'k' | 'v';
+
+export interface DeltaNetState {
+  /** S, [sequences, heads, dk, dv] */
+  readonly memory: Tensor4D;
+  readonly windows?: Windows<Stream> | undefined;
+  readonly [name: string]: Tensor4D | Windows<Stream> | undefined;
+}
+
+interface DeltaNetInputs {
+  readonly q: Tensor3D;
+  readonly k: Tensor3D;
+  readonly v: Tensor3D;
+  readonly beta: Tensor2D | undefined;
+  readonly windows: Windows<Stream> | undefined;
+}
+
+export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, DeltaNetState, DeltaNetInputs> {
+  const config = {
+    expandK: 1, expandV: 1, convolution: 4, activation: 'silu' as Activation, norm: 'l2' as const, beta: true,
+    negativeEigenvalues: false, gate: false, normEps: 1e-5, ...options,
+  };
+  const { width, heads, convolution, activation, normEps } = config;
+  const keySize = width * config.expandK;
+  const valueSize = width * config.expandV;
+  checkConfig(
+    keySize % heads === 0 && valueSize % heads === 0,
+    'deltaNet(heads)',
+    `${heads} heads do not divide the key width ${keySize} and the value width ${valueSize}.`,
+    'Choose a number of heads that divides both.',
+  );
+  const normalise = (x: Tensor3D): Tensor3D =>
+    (config.norm === 'l2' ? l2Norm(x) : div(x, sum(x, -1, true))) as Tensor3D;
+
+  return {
+    name: 'delta_net',
+    rule: 'delta',
+    config,
+    width,
+
+    perMemory: ['k_proj', 'v_proj', ...(config.beta ? ['b_proj'] : [])],
+
+    init: (rng) => ({
+      q_proj: initLinear(rng.fold('q_proj'), width, keySize),
+      ...(convolution > 0
+        ? {
+            q_conv1d: initConvolution(rng.fold('q_conv1d'), keySize, convolution),
+            k_conv1d: initConvolution(rng.fold('k_conv1d'), keySize, convolution),
+            v_conv1d: initConvolution(rng.fold('v_conv1d'), valueSize, convolution),
+          }
+        : {}),
+      ...(config.gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
+      o_norm: { weight: ones([valueSize / heads]) as Tensor1D },
+      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+      k_proj: initLinear(rng.fold('k_proj'), width, keySize),
+      v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
+      ...(config.beta ? { b_proj: initLinear(rng.fold('b_proj'), width, heads) } : {}),
+    }),
+
+    stateShape: (sequences) => ({
+      memory: [sequences, heads, keySize / heads, valueSize / heads],
+      ...(convolution > 0
+        ? {
+            windows: {
+              q: [sequences, keySize, convolution],
+              k: [sequences, keySize, convolution],
+              v: [sequences, valueSize, convolution],
+            },
+          }
+        : {}),
+    }),
+
+    project: (params, context) => {
+      const raw = {
+        q: context.commonLinear(params.q_proj),
+        k: context.linear(params.k_proj),
+        v: context.linear(params.v_proj),
+      };
+      const activate = activations[activation];
+      const fused = activation === 'silu';
+      const { values, windows } =
+        convolution > 0
+          ? convolve(
+              context,
+              {
+                q: [raw.q, params.q_conv1d as ConvolutionParams],
+                k: [raw.k, params.k_conv1d as ConvolutionParams],
+                v: [raw.v, params.v_conv1d as ConvolutionParams],
+              },
+              context.state?.windows,
+              fused ? {} : { q: 'none', k: 'none' },
+            )
+          : { values: { ...raw, v: silu(raw.v) }, windows: undefined };
+      const activated = convolution > 0 && fused ? values : { q: activate(values.q), k: activate(values.k) };
+      const beta = config.beta ? sigmoid(context.linear(params.b_proj as LinearParams)) : undefined;
+      return {
+        q: normalise(toHeads(activated.q, heads)),
+        k: normalise(toHeads(activated.k, heads)),
+        v: toHeads(values.v, heads),
+        beta: beta && config.negativeEigenvalues ? mul(beta, 2) : beta,
+        windows,
+      };
+    },
+
+    scan: ({ windows, ...inputs }, state, sequences) => {
+      const { o, state: memory } = deltaRule({ ...inputs, initialState: state?.memory }, { sequences });
+      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, ...(windows ? { windows } : {}) } };
+    },
+
+    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
+      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+  };
+}

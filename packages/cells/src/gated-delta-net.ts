@@ -1,0 +1,159 @@
+// Gated DeltaNet (Yang, Kautz & Hatamizadeh 2024, "Gated Delta Networks", eq. 10): the cell of the MoM paper.
+//   S ← e^g (I − β k kᵀ) S + β k vᵀ ,  o = Sᵀ q
+// with k, q normalised, g = −e^{A_log}·softplus(W_a x + dt_bias), β = σ(W_b x), or 2σ for eigenvalues in (−1, 1).
+import { deltaRule, l2Norm, logDecayGate } from '@mnemix/kernels';
+import {
+  initConvolution, initLinear, type CellParams, type ConvolutionParams, type LinearParams, type MemoryCell,
+} from '@mnemix/layers';
+import { checkConfig, mul, ones, sigmoid, tensor1d, type Rng, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from '@mnemix/tensor';
+import { readout, type NormParams } from './readout.ts';
+import { convolve, repeatHeads, toHeads, type Windows } from './streams.ts';
+
+export interface GatedDeltaNetConfig {
+  /** Model width d. */
+  readonly width: number;
+  readonly heads: number;
+  /** Key width dk of a head. */
+  readonly headWidth: number;
+  /** Value width of a head over its key width. Default 2, as in fla. */
+  readonly expandV?: number;
+  /** Value heads: a multiple of `heads`, which share queries and keys. Default `heads`. */
+  readonly valueHeads?: number;
+  /** Taps of the short convolutions. Default 4. */
+  readonly convolution?: number;
+  /** Gate the output with silu(W_g x). Default true. */
+  readonly gate?: boolean;
+  /** β in (0, 2) instead of (0, 1), so that a memory can flip what it holds. Default false. */
+  readonly negativeEigenvalues?: boolean;
+  readonly normEps?: number;
+}
+
+export interface GatedDeltaNetParams extends CellParams {
+  readonly q_proj: LinearParams;
+  readonly k_proj: LinearParams;
+  readonly v_proj: LinearParams;
+  readonly a_proj: LinearParams;
+  readonly b_proj: LinearParams;
+  readonly A_log: Tensor1D;
+  readonly dt_bias: Tensor1D;
+  readonly q_conv1d: ConvolutionParams;
+  readonly k_conv1d: ConvolutionParams;
+  readonly v_conv1d: ConvolutionParams;
+  readonly o_norm: NormParams;
+  readonly o_proj: LinearParams;
+}
+
+export interface GatedDeltaNetState {
+  /** S, [sequences, value heads, dk, dv] */
+  readonly memory: Tensor4D;
+  readonly windows: Windows<'q' | 'k' | 'v'>;
+  readonly [name: string]: Tensor4D | Windows<'q' | 'k' | 'v'>;
+}
+
+interface GatedDeltaNetInputs {
+  readonly q: Tensor3D;
+  readonly k: Tensor3D;
+  readonly v: Tensor3D;
+  readonly beta: Tensor2D;
+  readonly logDecay: Tensor2D;
+  readonly windows: Windows<'q' | 'k' | 'v'>;
+}
+
+export function gatedDeltaNet(
+  options: GatedDeltaNetConfig,
+): MemoryCell<GatedDeltaNetParams, GatedDeltaNetState, GatedDeltaNetInputs> {
+  const config = {
+    expandV: 2, valueHeads: options.heads, convolution: 4, gate: true, negativeEigenvalues: false, normEps: 1e-5, ...options,
+  };
+  const { width, heads, headWidth, expandV, valueHeads, convolution, gate, negativeEigenvalues, normEps } = config;
+  checkConfig(
+    valueHeads % heads === 0,
+    'gatedDeltaNet(valueHeads)',
+    `${valueHeads} value heads cannot share ${heads} key heads evenly.`,
+    'Make valueHeads a multiple of heads.',
+  );
+  const valueWidth = headWidth * expandV;
+  checkConfig(
+    Number.isInteger(valueWidth),
+    'gatedDeltaNet(expandV)',
+    `headWidth·expandV = ${valueWidth} is not an integer.`,
+    'Choose expandV so that headWidth·expandV is one.',
+  );
+  const keySize = heads * headWidth;
+  const valueSize = valueHeads * valueWidth;
+
+  return {
+    name: 'gated_delta_net',
+    rule: 'gated_delta',
+    config,
+    width,
+
+    perMemory: ['k_proj', 'v_proj', 'a_proj', 'b_proj'],
+
+    init: (rng) => ({
+      q_proj: initLinear(rng.fold('q_proj'), width, keySize),
+      ...initDecay(rng, valueHeads),
+      q_conv1d: initConvolution(rng.fold('q_conv1d'), keySize, convolution),
+      k_conv1d: initConvolution(rng.fold('k_conv1d'), keySize, convolution),
+      v_conv1d: initConvolution(rng.fold('v_conv1d'), valueSize, convolution),
+      ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
+      o_norm: { weight: ones([valueWidth]) as Tensor1D },
+      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+      k_proj: initLinear(rng.fold('k_proj'), width, keySize),
+      v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
+      b_proj: initLinear(rng.fold('b_proj'), width, valueHeads),
+      a_proj: initLinear(rng.fold('a_proj'), width, valueHeads),
+    }),
+
+    stateShape: (sequences) => ({
+      memory: [sequences, valueHeads, headWidth, valueWidth],
+      windows: {
+        q: [sequences, keySize, convolution],
+        k: [sequences, keySize, convolution],
+        v: [sequences, valueSize, convolution],
+      },
+    }),
+
+    project: (params, context) => {
+      const { values, windows } = convolve(
+        context,
+        {
+          q: [context.commonLinear(params.q_proj), params.q_conv1d],
+          k: [context.linear(params.k_proj), params.k_conv1d],
+          v: [context.linear(params.v_proj), params.v_conv1d],
+        },
+        context.state?.windows,
+      );
+      const beta = sigmoid(context.linear(params.b_proj));
+      const group = valueHeads / heads;
+      return {
+        q: repeatHeads(l2Norm(toHeads(values.q, heads)) as Tensor3D, group),
+        k: repeatHeads(l2Norm(toHeads(values.k, heads)) as Tensor3D, group),
+        v: toHeads(values.v, valueHeads),
+        beta: negativeEigenvalues ? mul(beta, 2) : beta,
+        logDecay: logDecayGate({ a: context.linear(params.a_proj), aLog: params.A_log, dtBias: params.dt_bias }) as Tensor2D,
+        windows,
+      };
+    },
+
+    scan: ({ windows, ...inputs }, state, sequences) => {
+      const { o, state: memory } = deltaRule({ ...inputs, initialState: state?.memory }, { sequences });
+      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, windows } };
+    },
+
+    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
+      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+  };
+}
+
+/** Mamba's initial decay: A uniform in (0, 16), dt log-uniform in (0.001, 0.1) through an inverse softplus. */
+function initDecay(rng: Rng, heads: number): { A_log: Tensor1D; dt_bias: Tensor1D } {
+  const a = rng.fold('A_log').uniformArray(heads, 0, 16);
+  const dt = rng.fold('dt_bias').uniformArray(heads, Math.log(0.001), Math.log(0.1));
+  return {
+    A_log: tensor1d(Array.from(a, (value) => Math.log(Math.max(value, 1e-4)))),
+    dt_bias: tensor1d(Array.from(dt, (value) => inverseSoftplus(Math.max(Math.exp(value), 1e-4)))),
+  };
+}
+
+const inverseSoftplus = (y: number): number => y + Math.log(-Math.expm1(-y));

@@ -1,0 +1,111 @@
+// Gated linear attention (Yang et al. 2023, "Gated linear attention transformers", eq. 3–4):
+//   S ← Diag(e^g) S + k vᵀ ,  o = Sᵀ q ,  g = ln σ(W₂ W₁ x + b) / τ  for each key channel
+import { diagonalDecay } from '@mnemix/kernels';
+import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
+import { checkConfig, div, logSigmoid, maximum, ones, zeros, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from '@mnemix/tensor';
+import { activations, type Activation } from './activations.ts';
+import { readout, type NormParams } from './readout.ts';
+import { toHeads } from './streams.ts';
+
+export interface GlaConfig {
+  /** Model width d. */
+  readonly width: number;
+  readonly heads: number;
+  /** All heads' key width over d. Default 0.5. */
+  readonly expandK?: number;
+  /** All heads' value width over d. Default 1. */
+  readonly expandV?: number;
+  /** Temperature τ of the decay: larger keeps longer. Default 16. */
+  readonly gateNormalizer?: number;
+  /** Rank of the decay's projection. Default 16. */
+  readonly gateRank?: number;
+  /** Lower bound of g. Default none. */
+  readonly clampMin?: number;
+  /** Activation of queries and keys. Default identity. */
+  readonly activation?: Activation;
+  /** Gate the output with silu(W_g x). Default true. */
+  readonly gate?: boolean;
+  readonly normEps?: number;
+}
+
+export interface GlaParams extends CellParams {
+  readonly q_proj: LinearParams;
+  readonly k_proj: LinearParams;
+  readonly v_proj: LinearParams;
+  readonly gk_proj: readonly [LinearParams, LinearParams];
+  readonly g_norm_swish_gate: NormParams;
+  readonly o_proj: LinearParams;
+}
+
+export interface GlaState {
+  /** S, [sequences, heads, dk, dv] */
+  readonly memory: Tensor4D;
+  readonly [name: string]: Tensor4D;
+}
+
+interface GlaInputs {
+  readonly q: Tensor3D;
+  readonly k: Tensor3D;
+  readonly v: Tensor3D;
+  readonly logDecay: Tensor3D;
+}
+
+export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInputs> {
+  const config = {
+    expandK: 0.5, expandV: 1, gateNormalizer: 16, gateRank: 16, activation: 'identity' as Activation, gate: true,
+    normEps: 1e-5, ...options,
+  };
+  const { width, heads, gateRank, gateNormalizer, clampMin, normEps } = config;
+  const keySize = width * config.expandK;
+  const valueSize = width * config.expandV;
+  checkConfig(
+    keySize % heads === 0 && valueSize % heads === 0,
+    'gla(heads)',
+    `${heads} heads do not divide the key width ${keySize} and the value width ${valueSize}.`,
+    'Choose a number of heads that divides both.',
+  );
+  const activate = activations[config.activation];
+
+  return {
+    name: 'gla',
+    rule: 'gated',
+    config,
+    width,
+
+    perMemory: ['k_proj', 'v_proj', 'gk_proj'],
+
+    init: (rng) => ({
+      q_proj: initLinear(rng.fold('q_proj'), width, keySize),
+      ...(config.gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
+      g_norm_swish_gate: { weight: ones([valueSize / heads]) as Tensor1D },
+      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+      k_proj: initLinear(rng.fold('k_proj'), width, keySize),
+      v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
+      gk_proj: [
+        initLinear(rng.fold('gk_proj.0'), width, gateRank),
+        { ...initLinear(rng.fold('gk_proj.1'), gateRank, keySize), bias: zeros([keySize]) },
+      ],
+    }),
+
+    stateShape: (sequences) => ({ memory: [sequences, heads, keySize / heads, valueSize / heads] }),
+
+    project: (params, context) => {
+      const [down, up] = params.gk_proj;
+      const g = div(logSigmoid(context.linear(up, context.linear(down))), gateNormalizer) as Tensor2D;
+      return {
+        q: toHeads(activate(context.commonLinear(params.q_proj)), heads),
+        k: toHeads(activate(context.linear(params.k_proj)), heads),
+        v: toHeads(context.linear(params.v_proj), heads),
+        logDecay: toHeads(clampMin === undefined ? g : (maximum(g, clampMin) as Tensor2D), heads),
+      };
+    },
+
+    scan: (inputs, state, sequences) => {
+      const { o, state: memory } = diagonalDecay({ ...inputs, initialState: state?.memory }, { sequences });
+      return { o: o as Tensor3D, state: { memory: memory as Tensor4D } };
+    },
+
+    readout: ({ g_norm_swish_gate, o_proj, g_proj }, o, x) =>
+      readout({ norm: g_norm_swish_gate, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+  };
+}

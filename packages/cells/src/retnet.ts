@@ -1,0 +1,101 @@
+// Multi-scale retention (Sun et al. 2023, "Retentive network", eq. 6–8): a constant decay for each head,
+//   S ← γ_h S + k vᵀ ,  o = Sᵀ q ,  γ_h = 1 − 2^{−5−h} ,  q and k rotated by their position.
+import { diagonalDecay } from '@mnemix/kernels';
+import { initLinear, rotary, rowPositions, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
+import {
+  add, cast, checkConfig, ones, tensor2d, tile, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D,
+} from '@mnemix/tensor';
+import { readout, type NormParams } from './readout.ts';
+import { toHeads } from './streams.ts';
+
+export interface RetNetConfig {
+  /** Model width d. */
+  readonly width: number;
+  readonly heads: number;
+  /** All heads' key width over d. Default 1. */
+  readonly expandK?: number;
+  /** All heads' value width over d. Default 2. */
+  readonly expandV?: number;
+  /** Gate the output with silu(W_g x). Default true. */
+  readonly gate?: boolean;
+  readonly normEps?: number;
+}
+
+export interface RetNetParams extends CellParams {
+  readonly q_proj: LinearParams;
+  readonly k_proj: LinearParams;
+  readonly v_proj: LinearParams;
+  readonly g_norm_swish_gate: NormParams;
+  readonly o_proj: LinearParams;
+}
+
+export interface RetNetState {
+  /** S with keys as already rotated, [sequences, heads, dk, dv] */
+  readonly memory: Tensor4D;
+  /** Tokens seen, [sequences] */
+  readonly position: Tensor1D;
+  readonly [name: string]: Tensor4D | Tensor1D;
+}
+
+interface RetNetInputs {
+  readonly q: Tensor3D;
+  readonly k: Tensor3D;
+  readonly v: Tensor3D;
+  readonly logDecay: Tensor2D;
+}
+
+export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetState, RetNetInputs> {
+  const config = { expandK: 1, expandV: 2, gate: true, normEps: 1e-5, ...options };
+  const { width, heads, normEps } = config;
+  const keySize = width * config.expandK;
+  const valueSize = width * config.expandV;
+  checkConfig(
+    keySize % (2 * heads) === 0 && valueSize % heads === 0,
+    'retNet(heads)',
+    `${heads} heads do not divide the key width ${keySize} into even parts and the value width ${valueSize}.`,
+    'Choose a number of heads that does: rotation needs pairs of channels.',
+  );
+  const decay = Array.from({ length: heads }, (_, h) => Math.log1p(-(2 ** (-5 - h))));
+
+  return {
+    name: 'retnet',
+    rule: 'gated',
+    config,
+    width,
+
+    perMemory: ['k_proj', 'v_proj'],
+
+    init: (rng) => ({
+      q_proj: initLinear(rng.fold('q_proj'), width, keySize),
+      ...(config.gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
+      g_norm_swish_gate: { weight: ones([valueSize / heads]) as Tensor1D },
+      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+      k_proj: initLinear(rng.fold('k_proj'), width, keySize),
+      v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
+    }),
+
+    stateShape: (sequences) => ({
+      memory: [sequences, heads, keySize / heads, valueSize / heads],
+      position: [sequences],
+    }),
+
+    project: (params, context) => {
+      const positions = rowPositions(context.sequences, context.state?.position);
+      return {
+        q: rotary(toHeads(context.commonLinear(params.q_proj), heads), positions),
+        k: rotary(toHeads(context.linear(params.k_proj), heads), positions),
+        v: toHeads(context.linear(params.v_proj), heads),
+        logDecay: tile(tensor2d([decay]), [context.sequences.rows, 1]),
+      };
+    },
+
+    scan: (inputs, state, sequences) => {
+      const { o, state: memory } = diagonalDecay({ ...inputs, initialState: state?.memory }, { sequences });
+      const seen = cast(sequences.lengths, 'float32') as Tensor1D;
+      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, position: state ? add(state.position, seen) : seen } };
+    },
+
+    readout: ({ g_norm_swish_gate, o_proj, g_proj }, o, x) =>
+      readout({ norm: g_norm_swish_gate, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+  };
+}

@@ -1,0 +1,180 @@
+// The working format of the scans. A state [dk, dv] is cut into tiles of 16 columns, which do not depend on each other;
+// in a tile, each row is one cache line. Tokens are taken a segment at a time, copied next to each other and filled up
+// with zeros to whole vectors: so the inner loops know no ragged ends, strides or heads.
+import { exp, exp1, sumEach } from './math';
+import { loadUpTo, storeUpTo, sumLanes } from './vectors';
+
+/** Columns of a tile, and the bytes of one of its rows. */
+export const TILE: i32 = 16;
+export const ROW: usize = 64;
+
+/** Gates of a token: none, one, or one for each key channel. */
+export const NO_GATE: i32 = 0;
+export const ONE_GATE: i32 = 1;
+
+/** dk filled up to whole vectors. */
+@inline
+export function paddedWidth(dk: i32): i32 {
+  return (dk + 3) & ~3;
+}
+
+@inline
+export function tileCount(dv: i32): i32 {
+  return (dv + TILE - 1) / TILE;
+}
+
+/** a + x·y. */
+@inline
+export function mulAdd(a: v128, x: v128, y: v128): v128 {
+  return f32x4.add(a, f32x4.mul(x, y));
+}
+
+/** The product of two tile rows, still spread over four lanes. */
+@inline
+export function dotRows(
+  a0: v128, a1: v128, a2: v128, a3: v128, b0: v128, b1: v128, b2: v128, b3: v128,
+): v128 {
+  const front = f32x4.add(f32x4.mul(a0, b0), f32x4.mul(a1, b1));
+  return f32x4.add(front, f32x4.add(f32x4.mul(a2, b2), f32x4.mul(a3, b3)));
+}
+
+/** *p += x. */
+@inline
+export function addTo(p: usize, x: v128): void {
+  v128.store(p, f32x4.add(v128.load(p), x));
+}
+
+/** The lane sums of four vectors that lie ROW bytes apart: what dotRows left for four rows of a tile. */
+@inline
+export function sumRows(p: usize): v128 {
+  return sumEach(v128.load(p), v128.load(p, 64), v128.load(p, 128), v128.load(p, 192));
+}
+
+/** Copies `count` rows of `width` numbers, `stride` bytes apart, times `factor`, to rows of the padded width. */
+export function packRows(from: usize, stride: usize, to: usize, count: i32, width: i32, factor: f32): void {
+  const factors = f32x4.splat(factor);
+  const rowBytes = usize(paddedWidth(width)) << 2;
+  for (let t = 0; t < count; t++, from += stride, to += rowBytes) {
+    for (let c = 0; c < width; c += 4) {
+      v128.store(to + (c << 2), f32x4.mul(factors, loadUpTo(from + (c << 2), width - c)));
+    }
+  }
+}
+
+/** The way back. */
+export function unpackRows(from: usize, to: usize, stride: usize, count: i32, width: i32, factor: f32): void {
+  const factors = f32x4.splat(factor);
+  const rowBytes = usize(paddedWidth(width)) << 2;
+  for (let t = 0; t < count; t++, from += rowBytes, to += stride) {
+    for (let c = 0; c < width; c += 4) {
+      storeUpTo(to + (c << 2), f32x4.mul(factors, v128.load(from + (c << 2))), width - c);
+    }
+  }
+}
+
+/** e^g for every token and channel; 1 without gates. `gates` is the number of them in a token. */
+export function packDecay(from: usize, stride: usize, to: usize, count: i32, dk: i32, gates: i32): void {
+  const rowBytes = usize(paddedWidth(dk)) << 2;
+  for (let t = 0; t < count; t++, from += stride, to += rowBytes) {
+    if (gates == dk && dk != 1) {
+      for (let c = 0; c < dk; c += 4) v128.store(to + (c << 2), exp(loadUpTo(from + (c << 2), dk - c)));
+    } else {
+      const decay = f32x4.splat(gates == NO_GATE ? 1 : exp1(load<f32>(from)));
+      for (let c = 0; c < dk; c += 4) v128.store(to + (c << 2), decay);
+    }
+  }
+}
+
+/** Writes the gradient of the gates from that of every channel. */
+export function unpackGates(from: usize, to: usize, stride: usize, count: i32, dk: i32, gates: i32): void {
+  if (gates == NO_GATE) return;
+  if (gates == dk) {
+    unpackRows(from, to, stride, count, dk, 1);
+    return;
+  }
+  const rowBytes = usize(paddedWidth(dk)) << 2;
+  for (let t = 0; t < count; t++, from += rowBytes, to += stride) {
+    let sum = f32x4.splat(0);
+    // Channels beyond dk hold 0: their states do.
+    for (let c = 0; c < dk; c += 4) sum = f32x4.add(sum, v128.load(from + (c << 2)));
+    store<f32>(to, sumLanes(sum));
+  }
+}
+
+/** Copies up to 16 columns of `count` rows, times `factor`, to tile rows. */
+export function packTile(from: usize, stride: usize, to: usize, count: i32, columns: i32, factor: f32): void {
+  const factors = f32x4.splat(factor);
+  for (let t = 0; t < count; t++, from += stride, to += ROW) {
+    v128.store(to, f32x4.mul(factors, loadUpTo(from, columns)));
+    v128.store(to, f32x4.mul(factors, loadUpTo(from + 16, columns - 4)), 16);
+    v128.store(to, f32x4.mul(factors, loadUpTo(from + 32, columns - 8)), 32);
+    v128.store(to, f32x4.mul(factors, loadUpTo(from + 48, columns - 12)), 48);
+  }
+}
+
+/** The way back. */
+export function unpackTile(from: usize, to: usize, stride: usize, count: i32, columns: i32): void {
+  for (let t = 0; t < count; t++, from += ROW, to += stride) {
+    storeUpTo(to, v128.load(from), columns);
+    storeUpTo(to + 16, v128.load(from, 16), columns - 4);
+    storeUpTo(to + 32, v128.load(from, 32), columns - 8);
+    storeUpTo(to + 48, v128.load(from, 48), columns - 12);
+  }
+}
+
+/** A state [dk, dv] to tiles, one after another; zeros where there is none. */
+export function packState(from: usize, to: usize, dk: i32, dv: i32): void {
+  const tileBytes = usize(paddedWidth(dk)) * ROW;
+  memory.fill(to, 0, tileBytes * tileCount(dv));
+  if (from == 0) return;
+  for (let column = 0; column < dv; column += TILE, to += tileBytes) {
+    packTile(from + (column << 2), usize(dv) << 2, to, dk, dv - column, 1);
+  }
+}
+
+/** The way back. */
+export function unpackState(from: usize, to: usize, dk: i32, dv: i32): void {
+  const tileBytes = usize(paddedWidth(dk)) * ROW;
+  for (let column = 0; column < dv; column += TILE, from += tileBytes) {
+    unpackTile(from, to + (column << 2), usize(dv) << 2, dk, dv - column);
+  }
+}
+
+/** to ← Diag(d) from + k vᵀ: the state of a tile after one token. `rowBytes` is the length of d and k. */
+@inline
+export function writeToken(from: usize, to: usize, rowBytes: usize, d: usize, k: usize, v: usize): void {
+  const v0 = v128.load(v), v1 = v128.load(v, 16), v2 = v128.load(v, 32), v3 = v128.load(v, 48);
+  for (let i: usize = 0; i < rowBytes; i += 4) {
+    const s = from + (i << 4), r = to + (i << 4);
+    const di = v128.load32_splat(d + i), ki = v128.load32_splat(k + i);
+    v128.store(r, mulAdd(f32x4.mul(di, v128.load(s)), ki, v0));
+    v128.store(r, mulAdd(f32x4.mul(di, v128.load(s, 16)), ki, v1), 16);
+    v128.store(r, mulAdd(f32x4.mul(di, v128.load(s, 32)), ki, v2), 32);
+    v128.store(r, mulAdd(f32x4.mul(di, v128.load(s, 48)), ki, v3), 48);
+  }
+}
+
+/** Carries a tile's state over `count` tokens. */
+export function advance(state: usize, count: i32, rowBytes: usize, d: usize, k: usize, v: usize): void {
+  for (let t = 0; t < count; t++, d += rowBytes, k += rowBytes, v += ROW) {
+    writeToken(state, state, rowBytes, d, k, v);
+  }
+}
+
+/** The states before each of `count` tokens, from the one before the first. */
+export function unroll(
+  first: usize, states: usize, count: i32, rowBytes: usize, d: usize, k: usize, v: usize,
+): void {
+  const tileBytes = rowBytes << 4;
+  memory.copy(states, first, tileBytes);
+  for (let t = 1; t < count; t++, d += rowBytes, k += rowBytes, v += ROW, states += tileBytes) {
+    writeToken(states, states + tileBytes, rowBytes, d, k, v);
+  }
+}
+
+/** Whether every row belongs to a sequence. */
+export function coversRows(lengths: usize, count: i32, rows: i32): bool {
+  let covered = 0;
+  for (let s = 0; s < count; s++) covered += load<i32>(lengths + (s << 2));
+  return covered == rows;
+}

@@ -1,0 +1,52 @@
+// The delta-rule scan as an op: its forms, and its gradient, which is an op of its own.
+import { defineOp, type Tensor } from '@mnemix/tensor';
+import type { SequenceTensors } from '../portable/chunk-layout.ts';
+import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
+import { deltaRuleBackward } from './backward.ts';
+import { deltaRuleChunk } from './chunk.ts';
+import { deltaRuleRecurrent } from './recurrent.ts';
+
+/** Tensors of rows: see `deltaRule`. */
+export type DeltaRuleInputs = {
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  beta?: Tensor | undefined;
+  erase?: Tensor | undefined;
+  logDecay?: Tensor | undefined;
+  initialState?: Tensor | undefined;
+} & SequenceTensors;
+
+export type DeltaRuleAttrs = ScanAttrs & { readonly eraseBeforeDecay: boolean };
+
+/** `corrected` [N, H, dv] is v̂, what was really written: the gradient starts from it. */
+export type DeltaRuleOutputs = { o: Tensor; state: Tensor; corrected: Tensor };
+
+export type DeltaRuleGradientInputs = DeltaRuleInputs & { corrected: Tensor; dO: Tensor; dState: Tensor };
+
+/** In the shapes of the inputs; [0] for those that are absent, but for the initial state. */
+export type DeltaRuleGradients = {
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  beta: Tensor;
+  erase: Tensor;
+  logDecay: Tensor;
+  initialState: Tensor;
+};
+
+const gradientOp = defineOp<DeltaRuleGradientInputs, DeltaRuleGradients, DeltaRuleAttrs>({
+  name: 'DeltaRuleGradient',
+  outputs: ['q', 'k', 'v', 'beta', 'erase', 'logDecay', 'initialState'],
+  portable: deltaRuleBackward,
+});
+
+export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs, DeltaRuleAttrs>({
+  name: 'DeltaRule',
+  outputs: ['o', 'state', 'corrected'],
+  savedOutputs: ['corrected'],
+  portable: (inputs, attrs) =>
+    portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs),
+  gradient: ({ inputs, outputs, grads, attrs }) =>
+    gradientOp({ ...inputs, corrected: outputs.corrected, dO: grads.o, dState: grads.state }, attrs),
+});

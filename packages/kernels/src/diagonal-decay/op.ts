@@ -1,0 +1,45 @@
+// The diagonal-decay scan as an op: its forms, and its gradient, which is an op of its own.
+import { defineOp, type Tensor } from '@mnemix/tensor';
+import type { SequenceTensors } from '../portable/chunk-layout.ts';
+import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
+import { diagonalDecayBackward } from './backward.ts';
+import { diagonalDecayChunk } from './chunk.ts';
+import { diagonalDecayRecurrent } from './recurrent.ts';
+
+/** Tensors of rows: see `diagonalDecay`. */
+export type DiagonalDecayInputs = {
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  logDecay?: Tensor | undefined;
+  bonus?: Tensor | undefined;
+  initialState?: Tensor | undefined;
+} & SequenceTensors;
+
+export type DiagonalDecayOutputs = { o: Tensor; state: Tensor };
+
+export type DiagonalDecayGradientInputs = DiagonalDecayInputs & { dO: Tensor; dState: Tensor };
+
+/** In the shapes of the inputs; [0] for the logDecay and bonus that are absent. */
+export type DiagonalDecayGradients = {
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  logDecay: Tensor;
+  bonus: Tensor;
+  initialState: Tensor;
+};
+
+const gradientOp = defineOp<DiagonalDecayGradientInputs, DiagonalDecayGradients, ScanAttrs>({
+  name: 'DiagonalDecayGradient',
+  outputs: ['q', 'k', 'v', 'logDecay', 'bonus', 'initialState'],
+  portable: diagonalDecayBackward,
+});
+
+export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutputs, ScanAttrs>({
+  name: 'DiagonalDecay',
+  outputs: ['o', 'state'],
+  portable: (inputs, attrs) =>
+    portableForm(attrs) === 'chunk' ? diagonalDecayChunk(inputs, attrs) : diagonalDecayRecurrent(inputs, attrs),
+  gradient: ({ inputs, grads, attrs }) => gradientOp({ ...inputs, dO: grads.o, dState: grads.state }, attrs),
+});

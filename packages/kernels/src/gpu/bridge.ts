@@ -1,0 +1,139 @@
+// The bridge from ops to WebGPU: runs kernels on the buffers of tfjs's WebGPU backend. Dispatches are recorded into the
+// compute pass that tfjs has open, so that its own and ours go out in one submit, in order. This is the only file that
+// knows the insides of that backend (tfjs 4.22).
+import { env, type DataType } from '@tensorflow/tfjs-core';
+import {
+  assertBackendHealthy, MnemixError, type BackendKernel, type BackendName, type OpInputs, type OutputSpec, type TensorInfo,
+} from '@mnemix/tensor';
+import { sizeOf } from '../rows.ts';
+import { settleChecks, throwFailed } from './checks.ts';
+import type { GpuDispatch, GpuPlan, Uniform } from './kernel.ts';
+import { pipelineOf, type Compiled } from './pipelines.ts';
+
+export interface PlanCall<I extends OpInputs, Attrs> {
+  /** Shapes of the inputs that are present. */
+  readonly shapes: { readonly [Name in keyof I]: readonly number[] };
+  readonly attrs: Attrs;
+  /** For its limits and features. */
+  readonly device: GPUDevice;
+}
+
+/** The parts of tfjs's WebGPU backend that recording needs; some are private there, in TypeScript only. */
+interface TfjsWebGpu {
+  readonly device: GPUDevice;
+  readonly tensorMap: { get(dataId: object): { readonly resource?: GPUBuffer } };
+  readonly commandQueueOwnedIds: WeakSet<object>;
+  commandEncoder: GPUCommandEncoder | null;
+  computePassEncoder: GPUComputePassEncoder | null;
+  dispatchCountInPass: number;
+  makeTensorInfo(shape: number[], dtype: DataType): TensorInfo;
+  uploadToGPU(dataId: object): void;
+  disposeData(dataId: object): boolean;
+  makeUniforms(fields: { type: string; data: number[] }[]): GPUBufferBinding;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  read(dataId: object): Promise<unknown>;
+}
+
+/**
+ * The kernel of an op on the `webgpu` backend.
+ *
+ * @param makePlan the dispatches for these shapes, or `undefined` where they cannot be done: then the portable form
+ *   runs. Tensors without elements cannot be bound, so it is not asked about them.
+ */
+export function gpuKernel<I extends OpInputs, Attrs>(
+  makePlan: (call: PlanCall<I, Attrs>) => GpuPlan | undefined,
+): Partial<Record<BackendName, BackendKernel<I, Attrs>>> {
+  return {
+    webgpu: ({ inputs, attrs, backend }) => {
+      const gpu = backend as TfjsWebGpu;
+      guardReads(gpu);
+      assertBackendHealthy();
+      throwFailed(gpu.device);
+      const given = Object.entries(inputs) as [string, TensorInfo][];
+      if (given.some(([, { shape }]) => sizeOf(shape) === 0)) return undefined;
+      const shapes = Object.fromEntries(given.map(([name, { shape }]) => [name, shape])) as unknown as PlanCall<I, Attrs>['shapes'];
+      const plan = makePlan({ shapes, attrs, device: gpu.device });
+      return plan && runPlan(gpu, plan, new Map(given));
+    },
+  };
+}
+
+function runPlan(gpu: TfjsWebGpu, plan: GpuPlan, tensors: Map<string, TensorInfo>): TensorInfo[] {
+  // Pipelines first: one that is known to be invalid throws before there is anything to clean up.
+  const compiled = plan.dispatches.map(({ kernel, uniforms }) => pipelineOf(gpu.device, kernel, uniforms !== undefined));
+  const make = (specs: Readonly<Record<string, OutputSpec>>): TensorInfo[] =>
+    Object.entries(specs).map(([name, { shape, dtype = 'float32' }]) => {
+      const info = gpu.makeTensorInfo([...shape], dtype);
+      tensors.set(name, info);
+      return info;
+    });
+  const outputs = make(plan.outputs);
+  const scratch = make(plan.scratch ?? {});
+  try {
+    // Uploads end the open pass, so they come before the first dispatch.
+    for (const { dataId } of tensors.values()) gpu.uploadToGPU(dataId);
+    plan.dispatches.forEach((dispatch, i) => record(gpu, compiled[i] as Compiled, dispatch, tensors));
+  } catch (error) {
+    for (const { dataId } of outputs) gpu.disposeData(dataId);
+    throw error;
+  } finally {
+    // tfjs keeps what recorded dispatches use until they are submitted.
+    for (const { dataId } of scratch) gpu.disposeData(dataId);
+  }
+  return outputs;
+}
+
+function record(
+  gpu: TfjsWebGpu, { pipeline, layout }: Compiled, dispatch: GpuDispatch, tensors: ReadonlyMap<string, TensorInfo>,
+): void {
+  const { kernel, buffers, uniforms, workgroups } = dispatch;
+  const resources: GPUBufferBinding[] = buffers.map((name) => {
+    const info = tensors.get(name);
+    const buffer = info && gpu.tensorMap.get(info.dataId).resource;
+    if (info === undefined || buffer === undefined) throw missingBuffer(kernel.name, name);
+    gpu.commandQueueOwnedIds.add(info.dataId);
+    return { buffer };
+  });
+  if (uniforms) resources.push(gpu.makeUniforms(uniforms.map(toField)));
+  const bindGroup = gpu.device.createBindGroup({
+    label: kernel.name,
+    layout,
+    entries: resources.map((resource, binding) => ({ binding, resource })),
+  });
+  gpu.ensureCommandEncoderReady();
+  gpu.computePassEncoder ??= (gpu.commandEncoder as GPUCommandEncoder).beginComputePass();
+  gpu.computePassEncoder.setPipeline(pipeline);
+  gpu.computePassEncoder.setBindGroup(0, bindGroup);
+  gpu.computePassEncoder.dispatchWorkgroups(...workgroups);
+  gpu.dispatchCountInPass++;
+  if (gpu.dispatchCountInPass >= env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE')) {
+    gpu.endComputePassEncoder();
+    gpu.submitQueue();
+  }
+}
+
+const toField = ({ type, value }: Uniform) => ({ type, data: [value] });
+
+const missingBuffer = (kernel: string, name: string): MnemixError =>
+  new MnemixError({
+    code: 'kernel',
+    where: kernel,
+    message: `there is no tensor "${name}" to bind.`,
+    fix: "Name inputs, outputs or scratch tensors in the dispatch's buffers.",
+  });
+
+const guarded = new WeakSet<TfjsWebGpu>();
+
+/** Makes sure that nothing which an invalid kernel has left behind is read as if it were a result. */
+function guardReads(gpu: TfjsWebGpu): void {
+  if (guarded.has(gpu)) return;
+  guarded.add(gpu);
+  const read = gpu.read.bind(gpu);
+  gpu.read = async (dataId) => {
+    const values = await read(dataId);
+    await settleChecks(gpu.device);
+    return values;
+  };
+}

@@ -1,0 +1,71 @@
+// Mixture-of-Memories: which copy of which token lies where, grouped by memory and sequence.
+import { checkConfig, checkShapes, defineOp, MnemixError, type Tensor } from '@mnemix/tensor';
+import type { Sequences } from '../sequences.ts';
+import * as host from './host.ts';
+import * as portable from './portable.ts';
+
+const planOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
+  name: 'RoutePlan',
+  outputs: portable.outputNames,
+  portable: portable.forward,
+  kernels: host.forward,
+});
+
+/**
+ * Where the copies of routed tokens lie: in buckets, one for each memory and sequence. The buckets of a memory are
+ * neighbours (bucket m·S + s), so a memory's copies are contiguous too. R tokens with K choices each make R·K rows;
+ * those that padding leaves over come last.
+ */
+export interface RoutePlan {
+  /** Row of the tokens that each bucket row copies, or −1 for a row left over, int32 [R·K]. */
+  readonly source: Tensor;
+  /** Bucket row of each token's j-th choice, or −1 for padding, int32 [R, K]. */
+  readonly position: Tensor;
+  /** The buckets, M·S of them, each in time order. */
+  readonly buckets: Sequences;
+  /** The memories, M of them. */
+  readonly groups: Sequences;
+}
+
+export interface RoutePlanOptions {
+  /** M. */
+  readonly memories: number;
+  /** The sequences that the tokens form. */
+  readonly sequences: Sequences;
+}
+
+/**
+ * Plans the grouping of tokens by memory from the chosen memories, by counts and prefix sums: nothing is sorted, and
+ * nothing is read back from the device. A constant to gradients.
+ *
+ * With hit[r, m] = 1 where token r of sequence s chose m, a copy lies at (copies in earlier buckets) +
+ * (hits of m earlier in s).
+ *
+ * @param choices int32 [R, K]: distinct memories 0 … M−1 for each token; one out of range is not routed
+ * @throws MnemixError `shape` for choices that do not fit the sequences, `config` for K > M
+ */
+export function routePlan(choices: Tensor, { memories, sequences }: RoutePlanOptions): RoutePlan {
+  const { K = 0 } = checkShapes('routePlan', { choices: [choices, [sequences.rows, 'K']] });
+  if (choices.dtype !== 'int32') {
+    throw new MnemixError({
+      code: 'shape',
+      where: 'routePlan(choices)',
+      message: `expected int32, found ${choices.dtype}.`,
+      fix: "Pass memory numbers as a tensor of dtype 'int32'.",
+    });
+  }
+  checkConfig(K <= memories, 'routePlan(choices)', `${K} choices of ${memories} memories.`, 'Choose at most M memories.');
+  const { rows, count, maxLength, starts, lengths, rowSequence } = sequences;
+  const plan = planOp({ choices, starts, lengths, rowSequence }, { memories });
+  return {
+    source: plan.source,
+    position: plan.position,
+    // No bucket is longer than its sequence, because a token's choices are distinct.
+    buckets: describe(rows * K, memories * count, maxLength, plan.starts, plan.lengths, plan.rowBucket),
+    groups: describe(rows * K, memories, rows, plan.groupStarts, plan.groupLengths, plan.rowGroup),
+  };
+}
+
+const describe = (
+  rows: number, count: number, maxLength: number, starts: Tensor, lengths: Tensor, rowSequence: Tensor,
+): Sequences => ({ rows, count, maxLength, starts, lengths, rowSequence }) as Sequences;

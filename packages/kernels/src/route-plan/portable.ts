@@ -1,0 +1,64 @@
+// The plan in tensor ops, without a host read-back. Counts are in float32, exact up to 2^24 copies.
+import {
+  add, cast, concat, cumsum, div, expandDims, floor, gatherRows, greater, greaterEqual, mul, oneHot, reshape, sub, sum,
+  transpose, where, zeros, zerosLike, type Tensor,
+} from '@mnemix/tensor';
+import { invertPositions } from './invert.ts';
+
+export type Inputs = { choices: Tensor; starts: Tensor; lengths: Tensor; rowSequence: Tensor };
+export type Outputs = {
+  source: Tensor;
+  position: Tensor;
+  starts: Tensor;
+  lengths: Tensor;
+  rowBucket: Tensor;
+  groupStarts: Tensor;
+  groupLengths: Tensor;
+  rowGroup: Tensor;
+};
+export interface Attrs {
+  readonly memories: number;
+}
+
+export const outputNames = [
+  'source', 'position', 'starts', 'lengths', 'rowBucket', 'groupStarts', 'groupLengths', 'rowGroup',
+] as const;
+
+export function forward({ choices, starts, lengths, rowSequence }: Inputs, { memories }: Attrs): Outputs {
+  const count = starts.size;
+  const isReal = cast(greaterEqual(rowSequence, 0), 'float32');
+  const chosen = mul(oneHot(choices, memories), reshape(isReal, [-1, 1, 1]));
+  const hits = sum(chosen, 1);
+  const hitsUpTo = cumsum(hits, 0);
+  // Row r: hits of all rows before r, over all sequences; row R: of all rows.
+  const hitsBefore = concat([zeros([1, memories]), hitsUpTo], 0);
+  const atStart = gatherRows(hitsBefore, starts);
+  const counts = sub(gatherRows(hitsBefore, cast(add(starts, lengths), 'int32')), atStart);
+  const bucketLengths = reshape(transpose(counts), [-1]);
+  const bucketStarts = cumsum(bucketLengths, 0, { exclusive: true });
+  const groupLengths = sum(counts, 0);
+  const groupStarts = cumsum(groupLengths, 0, { exclusive: true });
+
+  // Row r's place in memory m, wherever r chose m: the start of the bucket + hits of m earlier in the sequence.
+  const base = sub(transpose(reshape(bucketStarts, [memories, count])), atStart);
+  const place = add(gatherRows(base, rowSequence), sub(hitsUpTo, hits));
+  const isRouted = greater(sum(chosen, -1), 0);
+  const pick = (values: Tensor): Tensor => where(isRouted, values, sub(zerosLike(values), 1));
+  const position = int32(pick(sum(mul(chosen, expandDims(place, 1)), -1)));
+  const bucket = int32(pick(add(mul(cast(choices, 'float32'), count), expandDims(cast(rowSequence, 'float32'), -1))));
+  const { source, rowBucket } = invertPositions(position, bucket, int32(sum(groupLengths)));
+  // Half a bucket more keeps the quotient clear of whole numbers, where a device's division may fall short.
+  const rowGroup = floor(div(add(cast(rowBucket, 'float32'), 0.5), Math.max(1, count)));
+  return {
+    source,
+    position,
+    starts: int32(bucketStarts),
+    lengths: int32(bucketLengths),
+    rowBucket,
+    groupStarts: int32(groupStarts),
+    groupLengths: int32(groupLengths),
+    rowGroup: int32(rowGroup),
+  };
+}
+
+const int32 = (x: Tensor): Tensor => cast(x, 'int32');

@@ -1,0 +1,24 @@
+// Ops on vectors take tensors of any rank: they see them as rows [N, D].
+import { MnemixError, reshape, type Tensor } from '@mnemix/tensor';
+
+/** Number of elements of a tensor of this shape. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/**
+ * x [..., D] as [N, D].
+ *
+ * @param where the function and argument, for the error
+ * @throws MnemixError `shape` for a scalar
+ */
+export function toRows(where: string, x: Tensor): Tensor {
+  if (x.rank === 0) {
+    throw new MnemixError({
+      code: 'shape',
+      where,
+      message: 'expected shape [..., D], found a scalar.',
+      fix: 'Pass a tensor with at least one axis.',
+      detail: { found: [] },
+    });
+  }
+  return reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1) as number]);
+}

@@ -1,0 +1,184 @@
+// Random scans, what the float64 oracles say of them, and what the ops do: shared by the tests of both engines.
+import { headOf, nd, rows, seededRandom, type NdArray } from '@mnemix/testkit';
+import {
+  add, mul, sum, tensor, tidy, valueAndGrad, type Scalar, type Tensor,
+} from '@mnemix/tensor';
+import { batchSequences, type Segment, type Sequences } from '../src/sequences.ts';
+
+export type Arrays = Readonly<Record<string, NdArray>>;
+
+/** A problem for one of the engines. */
+export interface ScanCase {
+  readonly segments: readonly Segment[];
+  readonly sequences: Sequences;
+  readonly heads: number;
+  readonly keyWidth: number;
+  readonly valueWidth: number;
+  /** q, k, v [N, H, d], logDecay, beta, …, initialState [S, H, dk, dv], under the ops' names. */
+  readonly inputs: Arrays;
+  /** Gradients of the outputs. */
+  readonly dO: NdArray;
+  readonly dState: NdArray;
+}
+
+export interface ScanResult {
+  readonly o: NdArray;
+  readonly state: NdArray;
+  readonly gradients: Arrays;
+}
+
+export interface CaseOptions {
+  readonly batch: number;
+  readonly tokens: number;
+  readonly heads: number;
+  readonly keyWidth: number;
+  readonly valueWidth: number;
+  /** Documents of a packed batch; left out, each row is one sequence. */
+  readonly segments?: readonly Segment[];
+  readonly gate?: 'none' | 'scalar' | 'vector';
+  /** Which optional inputs to draw. */
+  readonly bonus?: boolean;
+  readonly beta?: boolean;
+  readonly erase?: boolean;
+  readonly initial?: boolean;
+  readonly seed?: number;
+  /** Replaces the value of a gate that is drawn from U(−0.5, −0.001). */
+  readonly gateOf?: (drawn: number, index: number) => number;
+  /** Cosine of two keys, about. */
+  readonly keyCorrelation?: number;
+  /** β is drawn from U(0, 1) times this. */
+  readonly betaScale?: number;
+}
+
+/** Draws a case; all values are exact in float32. */
+export function scanCase(options: CaseOptions): ScanCase {
+  const { batch, tokens, heads, keyWidth, valueWidth, gate = 'none', initial = true, seed = 1 } = options;
+  const random = seededRandom(seed);
+  const [N, H, dk, dv] = [batch * tokens, heads, keyWidth, valueWidth];
+  const float32 = (a: NdArray) => nd(a.shape, Float32Array.from(a.data));
+  const segments = options.segments ?? Array.from({ length: batch }, (_, row) => ({ row, start: 0, length: tokens }));
+  const S = segments.length;
+
+  const common = random.normals([H, dk]);
+  const mix = options.keyCorrelation ?? 0;
+  const keys = random.normals([N, H, dk]);
+  const correlated = nd(keys.shape, keys.data.map((x, i) => Math.sqrt(mix) * common.data[i % (H * dk)]! + Math.sqrt(1 - mix) * x));
+  const inputs: Record<string, NdArray> = {
+    q: random.normals([N, H, dk]),
+    k: normalised(correlated),
+    v: random.normals([N, H, dv]),
+  };
+  if (gate !== 'none') {
+    const drawn = random.uniforms(gate === 'scalar' ? [N, H] : [N, H, dk], -0.5, -0.001);
+    inputs['logDecay'] = nd(drawn.shape, drawn.data.map(options.gateOf ?? ((x) => x)));
+  }
+  if (options.bonus) inputs['bonus'] = random.normals([H, dk]);
+  if (options.beta) inputs['beta'] = nd([N, H], random.uniforms([N, H], 0, 1).data.map((x) => x * (options.betaScale ?? 1)));
+  if (options.erase) inputs['erase'] = normalised(random.normals([N, H, dk]));
+  if (initial) inputs['initialState'] = random.normals([S, H, dk, dv]);
+  return {
+    segments: segments.map(({ row, start, length }) => ({ row: 0, start: row * tokens + start, length })),
+    sequences: batchSequences(batch, tokens, options.segments),
+    heads,
+    keyWidth,
+    valueWidth,
+    inputs: Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, float32(value)])),
+    dO: float32(random.normals([N, H, dv])),
+    dState: float32(random.normals([S, H, dk, dv])),
+  };
+}
+
+/** Every vector along the last axis scaled to length 1. */
+function normalised(x: NdArray): NdArray {
+  const width = x.shape.at(-1)!;
+  return nd(x.shape, x.data.map((value, i) => {
+    const first = i - (i % width);
+    return value / Math.hypot(...x.data.subarray(first, first + width));
+  }));
+}
+
+/** One head of one sequence, as the oracles take it. */
+export interface OneHead {
+  /** Inputs by their names, per-token ones [T, …]; q is scaled. */
+  readonly inputs: Arrays;
+  readonly dO: NdArray;
+  readonly dState: NdArray;
+}
+
+export interface OneHeadResult {
+  readonly o: NdArray;
+  readonly state: NdArray;
+  readonly gradients: Arrays;
+}
+
+const perHead = new Set(['bonus']);
+
+/** Runs an oracle over all sequences and heads. Gradients come back in the inputs' shapes, of the unscaled q. */
+export function runOracle(scan: ScanCase, oracle: (head: OneHead) => OneHeadResult): ScanResult {
+  const { inputs, segments, heads, keyWidth, dO, dState } = scan;
+  const scale = keyWidth ** -0.5;
+  const o = nd(dO.shape);
+  const state = nd(dState.shape);
+  const gradients = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, nd(value.shape)]));
+  segments.forEach(({ start, length }, s) => {
+    for (let h = 0; h < heads; h++) {
+      const ofTokens = (x: NdArray) => headOf(rows(x, start, start + length), h);
+      const ofSequence = (x: NdArray) => headOf(rows(x, s, s + 1), h);
+      const pick = (name: string, x: NdArray) =>
+        name === 'initialState'
+          ? nd(x.shape.slice(2), ofSequence(x).data)
+          : perHead.has(name)
+            ? nd(x.shape.slice(1), rows(x, h, h + 1).data)
+            : ofTokens(x);
+      const head = Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, pick(name, x)]));
+      head['q'] = nd(head['q']!.shape, head['q']!.data.map((x) => x * scale));
+      const result = oracle({
+        inputs: head,
+        dO: ofTokens(dO),
+        dState: nd(dState.shape.slice(2), ofSequence(dState).data),
+      });
+      put(o, result.o, start, length, h, heads);
+      put(state, nd([1, ...result.state.shape], result.state.data), s, 1, h, heads);
+      for (const [name, gradient] of Object.entries(gradients)) {
+        const part = result.gradients[name]!;
+        if (name === 'initialState') put(gradient, nd([1, ...part.shape], part.data), s, 1, h, heads);
+        else if (perHead.has(name)) part.data.forEach((x, i) => (gradient.data[h * part.data.length + i]! += x));
+        else put(gradient, name === 'q' ? nd(part.shape, part.data.map((x) => x * scale)) : part, start, length, h, heads);
+      }
+    }
+  });
+  return { o, state, gradients };
+}
+
+/** Writes part [count, …] to x [rows, heads, …] at head h. */
+function put(x: NdArray, part: NdArray, first: number, count: number, h: number, heads: number): void {
+  const width = x.data.length / (x.shape[0]! * heads);
+  for (let t = 0; t < count; t++) {
+    for (let c = 0; c < width; c++) x.data[((first + t) * heads + h) * width + c] = part.data[t * width + c]!;
+  }
+}
+
+const toArray = (x: Tensor): NdArray => nd(x.shape, x.dataSync());
+const toTensor = (x: NdArray): Tensor => tensor(Float32Array.from(x.data), [...x.shape]);
+
+/** Runs an op forward and backward on the current backend. */
+export function runOp(
+  scan: ScanCase,
+  op: (inputs: Record<string, Tensor>) => { o: Tensor; state: Tensor },
+): ScanResult {
+  let result!: ScanResult;
+  tidy(() => {
+    const params = Object.fromEntries(Object.entries(scan.inputs).map(([name, x]) => [name, toTensor(x)]));
+    const [dO, dState] = [toTensor(scan.dO), toTensor(scan.dState)];
+    const { aux, grads } = valueAndGrad((inputs: Record<string, Tensor>) => {
+      const { o, state } = op(inputs);
+      return { value: add(sum(mul(o, dO)), sum(mul(state, dState))) as Scalar, aux: { o, state } };
+    })(params);
+    result = {
+      o: toArray(aux.o),
+      state: toArray(aux.state),
+      gradients: Object.fromEntries(Object.entries(grads).map(([name, x]) => [name, toArray(x)])),
+    };
+  });
+  return result;
+}

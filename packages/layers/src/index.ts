@@ -1,0 +1,8 @@
+// @mnemix/layers: the contracts Mixer and MemoryCell, and the layers that they are built of.
+export * from './convolution.ts';
+export * from './linear.ts';
+export * from './memory-cell.ts';
+export * from './mixer.ts';
+export * from './rotary.ts';
+export * from './state.ts';
+export * from './swi-glu-mlp.ts';

@@ -1,0 +1,87 @@
+// The contract of a linear-attention memory — what it writes for each token and how the memory changes — and the
+// mixer that one memory alone is. A Mixture-of-Memories runs the same cell over many memories at once.
+import { batchSequences, type Sequences } from '@mnemix/kernels';
+import { checkShapes, countElements, reshape, tidy, type ParamTree, type Rng, type Tensor2D, type Tensor3D } from '@mnemix/tensor';
+import { linear, type LinearParams } from './linear.ts';
+import { stepByForward, type Mixer, type State } from './mixer.ts';
+import { checkState, stateBytes, zeroState, type StateShape } from './state.ts';
+
+/** What a cell sees when it projects rows: one memory's sequences, or the buckets of many memories. */
+export interface ProjectContext<S extends State = State> {
+  /** The rows that are written, [N,d]. */
+  readonly rows: Tensor2D;
+  /** Where the rows of each memory's (sub)sequences lie. */
+  readonly sequences: Sequences;
+  readonly state: S | undefined;
+  /** x·Wᵀ + b with a layer of which every memory has its own copy; `x` [N, in] is `rows` unless given. */
+  linear(layer: LinearParams, x?: Tensor2D): Tensor2D;
+  /** rows·Wᵀ + b with a layer that all memories share; computed once a token, however many memories it goes to. */
+  commonLinear(layer: LinearParams): Tensor2D;
+}
+
+export interface CellParams {
+  readonly [name: string]: ParamTree;
+}
+
+export interface MemoryCell<P extends CellParams = CellParams, S extends State = State, I = unknown> {
+  readonly name: string;
+  /** The update rule, in ONNX opset 27's terms where it has one. */
+  readonly rule: 'linear' | 'gated' | 'delta' | 'gated_delta' | 'dplr' | 'ttt' | 'titans' | (string & {});
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Model width d. */
+  readonly width: number;
+  /** Names of the parameters of which every memory of a Mixture-of-Memories has its own copy; it shares the others. */
+  readonly perMemory: readonly (keyof P & string)[];
+  /** Parameters of one memory, under fla's names. */
+  init(rng: Rng): P;
+  stateShape(sequences: number): StateShape;
+  /** Queries, keys, values and gates of each row, after convolutions and activations. */
+  project(params: P, context: ProjectContext<S>): I;
+  /** Runs the memory along the sequences: o [N, heads, value width]. */
+  scan(inputs: I, state: S | undefined, sequences: Sequences): { o: Tensor3D; state: S };
+  /** Norm, gate and output projection: o [N, heads, value width], x [N,d] → [N,d]. */
+  readout(params: P, o: Tensor3D, x: Tensor2D): Tensor2D;
+}
+
+/** A cell whose parameters, state and inputs are its own business: how catalogues and Mixture-of-Memories see it. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyCell = MemoryCell<any, any, any>;
+
+/** The context of a cell that runs alone: its rows are the tokens, and every layer is a plain one. */
+export function soloContext<S extends State>(rows: Tensor2D, sequences: Sequences, state: S | undefined): ProjectContext<S> {
+  return {
+    rows,
+    sequences,
+    state,
+    linear: (layer, x = rows) => linear(x, layer),
+    commonLinear: (layer) => linear(rows, layer),
+  };
+}
+
+/** A cell alone is a mixer: one memory that every token is written to. */
+export function asMixer<P extends CellParams, S extends State, I>(cell: MemoryCell<P, S, I>): Mixer<P, S> {
+  const forward: Mixer<P, S>['forward'] = (params, x, { state, segments } = {}) => {
+    const where = `${cell.name}.forward`;
+    const { B: batch = 0, T: tokens = 0 } = checkShapes(where, { x: [x, ['B', 'T', cell.width]] });
+    return tidy(() => {
+      const sequences = batchSequences(batch, tokens, segments);
+      if (state !== undefined) checkState(where, state, cell.stateShape(sequences.count));
+      const rows = reshape(x, [batch * tokens, cell.width]) as Tensor2D;
+      const inputs = cell.project(params, soloContext(rows, sequences, state));
+      const { o, state: next } = cell.scan(inputs, state, sequences);
+      const y = reshape(cell.readout(params, o, rows), x.shape) as Tensor3D;
+      return { y, state: next, aux: {} } as never;
+    });
+  };
+  return {
+    name: cell.name,
+    config: cell.config,
+    width: cell.width,
+    init: cell.init,
+    initialState: (sequences) => zeroState<S>(cell.stateShape(sequences)),
+    forward,
+    step: stepByForward(forward),
+    stateBytes: (sequences) => stateBytes(cell.stateShape(sequences)),
+    activatedParameters: countElements,
+  };
+}

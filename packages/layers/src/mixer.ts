@@ -1,0 +1,53 @@
+// The contract of everything that mixes information along a sequence: a memory cell, Mixture-of-Memories, attention.
+import type { Segments } from '@mnemix/kernels';
+import { reshape, tidy, type ParamTree, type Rng, type Tensor2D, type Tensor3D, type TensorTree } from '@mnemix/tensor';
+
+/** Recurrent state: a tree of tensors whose first axis counts sequences (for MoM: memories × sequences). Immutable. */
+export type State = TensorTree;
+
+export interface ForwardOptions<S extends State = State> {
+  /** Continue from here instead of from an empty memory. One entry for each row of the batch, or for each segment. */
+  readonly state?: S | undefined;
+  /** The documents of a packed or padded batch; the state then has one entry for each of them. */
+  readonly segments?: Segments | undefined;
+}
+
+/** What a mixer reports beside its output, e.g. MoM's `routing`; keyed by kind, never read by other mixers. */
+export type Aux = { readonly [kind: string]: TensorTree };
+
+export interface MixerResult<S extends State = State> {
+  readonly y: Tensor3D;
+  readonly state: S;
+  readonly aux: Aux;
+}
+
+export interface Mixer<P extends ParamTree = ParamTree, S extends State = State> {
+  readonly name: string;
+  /** Enough to build it again. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Model width d. */
+  readonly width: number;
+  init(rng: Rng): P;
+  /** The empty memory, for `sequences` sequences. */
+  initialState(sequences: number): S;
+  /** x [B,T,d] → y [B,T,d], causal. */
+  forward(params: P, x: Tensor3D, options?: ForwardOptions<S>): MixerResult<S>;
+  /** One token for each sequence: x [B,d] → y [B,d]. The cost does not depend on how many came before. */
+  step(params: P, x: Tensor2D, state: S): { y: Tensor2D; state: S };
+  /** Bytes of {@link initialState}. */
+  stateBytes(sequences: number): number;
+  /** Parameters that take part in one token's result: fewer than all of them where a router chooses. */
+  activatedParameters(params: P): number;
+}
+
+/** A `step` that is `forward` over one token, for mixers whose forward costs the same whatever came before. */
+export function stepByForward<P extends ParamTree, S extends State>(
+  forward: Mixer<P, S>['forward'],
+): Mixer<P, S>['step'] {
+  return (params, x, state) =>
+    tidy(() => {
+      const [batch, width] = x.shape;
+      const result = forward(params, reshape(x, [batch, 1, width]) as Tensor3D, { state });
+      return { y: reshape(result.y, [batch, width]), state: result.state } as never;
+    });
+}

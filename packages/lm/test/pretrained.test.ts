@@ -1,0 +1,142 @@
+// Checkpoint folders that are not what they should be, or come in other forms.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { disposeTree, flatten, memory, openBackend, Rng } from '@mnemix/tensor';
+import { readModelFixture } from '@mnemix/testkit';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  createLm, decodeSafetensors, encodeSafetensors, readPretrained, writePretrained,
+  type HostTensor, type ReadFile,
+} from '../src/index.ts';
+
+const { folder } = readModelFixture('mom');
+let files: Record<string, Uint8Array>;
+
+beforeAll(async () => {
+  await openBackend('wasm');
+  files = {
+    'config.json': await readFile(join(folder, 'config.json')),
+    'model.safetensors': await readFile(join(folder, 'model.safetensors')),
+  };
+});
+
+const from =
+  (changed: Record<string, Uint8Array | undefined>): ReadFile =>
+  async (name) => (name in changed ? changed[name] : files[name]);
+
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+const config = (): Record<string, unknown> => JSON.parse(new TextDecoder().decode(files['config.json']));
+const tensors = (): Record<string, HostTensor> => ({ ...decodeSafetensors(files['model.safetensors']!, 'file').tensors });
+const weights = (changed: Record<string, HostTensor>): Uint8Array => encodeSafetensors({ tensors: changed, metadata: {} });
+
+/** The error, and the proof that nothing was allocated on the way to it. */
+async function failure(changed: Record<string, Uint8Array | undefined>): Promise<Error & { code?: string }> {
+  const before = memory().numTensors;
+  const error = await readPretrained(from(changed), 'folder').then(
+    () => new Error('it loaded'),
+    (reason: Error) => reason,
+  );
+  expect(memory().numTensors).toBe(before);
+  return error;
+}
+
+/** The upper halves of float32 words: what BF16 keeps. */
+function bf16Bytes(data: Float32Array): Uint8Array {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  return new Uint8Array(Uint16Array.from(words, (word) => word >>> 16).buffer);
+}
+
+describe('a checkpoint folder', () => {
+  it('loads from shards with an index', async () => {
+    const names = Object.keys(tensors());
+    const half = (odd: number) => Object.fromEntries(names.filter((_, i) => i % 2 === odd).map((name) => [name, tensors()[name]!]));
+    const { params } = await readPretrained(
+      from({
+        'model.safetensors': undefined,
+        'model.safetensors.index.json': json({
+          weight_map: Object.fromEntries(names.map((name, i) => [name, `part-${i % 2}.safetensors`])),
+        }),
+        'part-0.safetensors': weights(half(0)),
+        'part-1.safetensors': weights(half(1)),
+      }),
+      'folder',
+    );
+    for (const [name, leaf] of Object.entries(flatten(params))) expect(leaf.dataSync()).toEqual(tensors()[name]!.data);
+    disposeTree(params);
+  });
+
+  it('loads BF16 weights as the float32 that they stand for', async () => {
+    const header: Record<string, unknown> = {};
+    const parts: Uint8Array[] = [];
+    let offset = 0;
+    for (const [name, { shape, data }] of Object.entries(tensors())) {
+      const bytes = bf16Bytes(data as Float32Array);
+      header[name] = { dtype: 'BF16', shape, data_offsets: [offset, (offset += bytes.length)] };
+      parts.push(bytes);
+    }
+    const text = new TextEncoder().encode(JSON.stringify(header));
+    const length = new Uint8Array(new BigUint64Array([BigInt(text.length)]).buffer);
+    const { params } = await readPretrained(from({ 'model.safetensors': Buffer.concat([length, text, ...parts]) }), 'folder');
+    const name = 'model.embeddings.weight';
+    expect(flatten(params)[name]!).toBeCloseRms(tensors()[name]!.data, 8e-3);
+    disposeTree(params);
+  });
+
+  it.each([
+    ['no config.json', { 'config.json': undefined }, 'file', /folder\/config\.json: the file does not exist/],
+    ['no weights', { 'model.safetensors': undefined }, 'file', /model\.safetensors: the file does not exist/],
+    ['a torn config.json', { 'config.json': new TextEncoder().encode('{"model_type":') }, 'checkpoint', /config\.json: it is not valid JSON/],
+  ])('is refused with %s', async (_, changed, code, message) => {
+    const error = await failure(changed);
+    expect(error.message).toMatch(message);
+    expect(error.code).toBe(code);
+  });
+
+  it.each([
+    ['model_type', 'bert', /config\.json: model_type: "bert" is not supported.*mom/],
+    ['attn', { layers: [1], num_heads: 2 }, /config\.json: attn/],
+    ['mom_backend', 'gla', /config\.json: mom_backend/],
+    ['num_heads', 'two', /config\.json: num_heads: expected a number, found "two"/],
+    ['vocab_size', -3, /config\.json: vocab_size: expected a whole number from 1 on/],
+    ['topk', 9, /mom\(topK\).*9 of 4 memories/],
+  ])('is refused where %s is %j', async (key, value, message) => {
+    expect((await failure({ 'config.json': json({ ...config(), [key]: value }) })).message).toMatch(message);
+  });
+
+  it('is refused with the weights of another model, naming the differences', async () => {
+    const { 'lm_head.weight': _, ...missing } = tensors();
+    const name = 'model.norm.weight';
+    const changed = { ...missing, extra: { shape: [1], data: Float32Array.of(1) }, [name]: { shape: [3], data: new Float32Array(3) } };
+    const error = await failure({ 'model.safetensors': weights(changed) });
+    expect(error.message).toMatch(/folder: .*missing: lm_head\.weight; unknown: extra; of another shape: model\.norm\.weight \[3\] instead of \[64\]/);
+    expect(error.code).toBe('checkpoint');
+  });
+
+  it('is refused when cut off or when an offset was damaged', async () => {
+    const bytes = files['model.safetensors']!;
+    expect((await failure({ 'model.safetensors': bytes.subarray(0, bytes.length - 4) })).code).toBe('checkpoint');
+    const text = new TextDecoder('latin1').decode(bytes);
+    const at = text.indexOf('"data_offsets":[') + '"data_offsets":['.length;
+    const damaged = bytes.slice();
+    damaged[at] = '9'.charCodeAt(0);
+    const error = await failure({ 'model.safetensors': damaged });
+    expect(error.code).toBe('checkpoint');
+    expect(error.message).toMatch(/^folder\/model\.safetensors/);
+  });
+
+  it('keeps what fla cannot express under a key of our own', async () => {
+    const model = createLm({
+      vocabSize: 7, width: 8, layers: 3, mlp: null,
+      mixer: [{ type: 'gla', heads: 2 }, { type: 'mom', memories: 2, topK: 1, cell: { type: 'retnet', heads: 1 } }],
+    });
+    const params = model.init(Rng.of(1));
+    const written = await writePretrained({ model, params });
+    const again = await readPretrained(async (name) => written[name], 'folder');
+    expect(again.model.config).toEqual(model.config);
+    for (const [name, leaf] of Object.entries(flatten(params))) {
+      expect(flatten(again.params)[name]!.dataSync()).toEqual(leaf.dataSync());
+    }
+    disposeTree(params);
+    disposeTree(again.params);
+  });
+});

@@ -1,0 +1,215 @@
+// AdamW over parameter trees (Loshchilov & Hutter 2019, "Decoupled weight decay regularization"), as PyTorch has it.
+import { adamW as adamWStep, globalNorm } from '@mnemix/kernels';
+import {
+  add,
+  checkConfig,
+  checkShapes,
+  div,
+  entries,
+  flatten,
+  mapTree,
+  minimum,
+  MnemixError,
+  scalar,
+  tidy,
+  unflatten,
+  zerosLike,
+  type ParamTree,
+  type Scalar,
+  type Tensor,
+  type Tensor1D,
+  type TensorTree,
+} from '@mnemix/tensor';
+import { checkKeys, checkRange } from './check.ts';
+import { settingsFor, standardGroups, type GroupSettings, type ParameterGroup } from './groups.ts';
+import { leafNorms } from './norms.ts';
+
+/** Settings for all parameters; groups may change them for some. */
+export interface AdamWOptions {
+  /** β₁, decay of the running mean of the gradient (default 0.9). */
+  readonly beta1?: number;
+  /** β₂, decay of the running mean of its square (default 0.999). */
+  readonly beta2?: number;
+  /** ε, added to the root of the mean square (default 1e-8). */
+  readonly epsilon?: number;
+  /** λ, decoupled weight decay (default 0.01). */
+  readonly weightDecay?: number;
+  /** Longer gradients, all parameters taken together, are scaled down to this norm. Left out: no clipping. */
+  readonly clipNorm?: number;
+  /** Exceptions, the last match wins (default {@link standardGroups}: no decay of norms, biases and the like). */
+  readonly groups?: readonly ParameterGroup[];
+}
+
+/** What a checkpoint has to hold besides the parameters: two trees of their form, and a count. */
+export interface AdamWState<P extends ParamTree> {
+  /** Updates made so far. */
+  readonly step: number;
+  /** Running mean of the gradients. */
+  readonly m: P;
+  /** Running mean of their squares. */
+  readonly v: P;
+}
+
+export interface AdamWUpdate<P extends ParamTree> {
+  readonly params: P;
+  readonly state: AdamWState<P>;
+  /** Norm of the whole gradient before clipping; not finite if any of its entries is not. The caller's to dispose. */
+  readonly gradNorm: Scalar;
+  /** Norm of the gradient of each leaf, in the order of `entries`, for `checkFinite`. The caller's to dispose. */
+  readonly leafNorms: Tensor1D;
+}
+
+export interface AdamW {
+  /** @throws MnemixError `config` for a leaf that is not float32, or that stands in the tree twice */
+  init<P extends ParamTree>(params: P): AdamWState<P>;
+  /**
+   * One step. In place as far as the caller can see: it consumes (disposes) `params`, `grads` and `state`, and gives
+   * back new ones. Reads nothing back from the device.
+   *
+   * @throws MnemixError, before anything is consumed: `value` where the gradients or the state lack a leaf of the
+   *   parameters, `shape` where one has another shape, `config` for a learning rate that is negative or NaN
+   */
+  update<P extends ParamTree>(
+    params: P,
+    grads: P,
+    state: AdamWState<P>,
+    options: { readonly learningRate: number },
+  ): AdamWUpdate<P>;
+}
+
+/**
+ * The optimiser: settings in a closure, everything that changes in its arguments and results.
+ *
+ * ```ts
+ * const optimiser = adamW({ weightDecay: 0.1, clipNorm: 1 });
+ * let state = optimiser.init(params);
+ * ({ params, state, gradNorm, leafNorms } = optimiser.update(params, grads, state, { learningRate: 3e-3 }));
+ * ```
+ *
+ * @throws MnemixError `config`, naming the option that is unknown or out of range
+ */
+export function adamW(options: AdamWOptions = {}): AdamW {
+  checkKeys('adamW: ', options, ['beta1', 'beta2', 'epsilon', 'weightDecay', 'clipNorm', 'groups']);
+  const {
+    beta1 = 0.9,
+    beta2 = 0.999,
+    epsilon = 1e-8,
+    weightDecay = 0.01,
+    clipNorm,
+    groups = standardGroups(),
+  } = options;
+  const defaults = { beta1, beta2, epsilon, weightDecay, learningRateScale: 1 };
+  checkSettings('adamW: ', defaults);
+  groups.forEach((group, i) => {
+    const prefix = `adamW: groups[${i}].`;
+    checkKeys(prefix, group, ['match', ...Object.keys(defaults)]);
+    checkSettings(prefix, { ...defaults, ...group });
+  });
+  if (clipNorm !== undefined) checkRange('adamW: clipNorm', clipNorm, Number.MIN_VALUE);
+
+  return {
+    init(params) {
+      checkParams(params);
+      return {
+        step: 0,
+        m: mapTree(params, (leaf) => zerosLike(leaf)),
+        v: mapTree(params, (leaf) => zerosLike(leaf)),
+      };
+    },
+
+    update(params, grads, state, { learningRate }) {
+      checkRange('adamW.update(learningRate)', learningRate, 0);
+      const leaves = matchLeaves(params, grads, state);
+      const norms = leafNorms(grads);
+      const gradNorm = globalNorm([norms]);
+      const gradScale = clipNorm === undefined ? undefined : clipFactor(gradNorm, clipNorm);
+      const updated: Record<'param' | 'm' | 'v', Record<string, Tensor>> = { param: {}, m: {}, v: {} };
+      for (const [path, tensors] of leaves) {
+        const { learningRateScale, ...rest } = settingsFor(path, tensors.param, groups, defaults);
+        const made = adamWStep(tensors, {
+          ...rest,
+          learningRate: learningRate * learningRateScale,
+          step: state.step + 1,
+          ...(gradScale && { gradScale }),
+        });
+        for (const name of ['param', 'm', 'v'] as const) updated[name][path] = made[name];
+        // One leaf at a time, so that the step needs room for one more leaf, not for one more model.
+        for (const old of Object.values(tensors)) old.dispose();
+      }
+      gradScale?.dispose();
+      return {
+        params: unflatten(params, updated.param),
+        state: { step: state.step + 1, m: unflatten(params, updated.m), v: unflatten(params, updated.v) },
+        gradNorm,
+        leafNorms: norms,
+      };
+    },
+  };
+}
+
+/** min(1, clip / (norm + 1e-6)), on the device; PyTorch's `clip_grad_norm_`. */
+const clipFactor = (norm: Scalar, clipNorm: number): Scalar =>
+  tidy(() => minimum(div(scalar(clipNorm), add(norm, 1e-6)), 1) as Scalar);
+
+function checkSettings(prefix: string, settings: Required<GroupSettings>): void {
+  const { beta1, beta2, epsilon, weightDecay, learningRateScale } = settings;
+  checkRange(`${prefix}beta1`, beta1, 0, 1 - Number.EPSILON);
+  checkRange(`${prefix}beta2`, beta2, 0, 1 - Number.EPSILON);
+  checkRange(`${prefix}epsilon`, epsilon, 0);
+  checkRange(`${prefix}weightDecay`, weightDecay, 0);
+  checkRange(`${prefix}learningRateScale`, learningRateScale, 0);
+}
+
+function checkParams(params: ParamTree): void {
+  const owners = new Map<Tensor, string>();
+  for (const [path, leaf] of entries(params)) {
+    const where = `adamW.init(params): ${path}`;
+    checkConfig(
+      leaf.dtype === 'float32',
+      where,
+      `this is ${leaf.dtype}.`,
+      'Keep only float32 tensors in the parameters.',
+    );
+    const owner = owners.get(leaf);
+    checkConfig(
+      owner === undefined,
+      where,
+      `this is the same tensor as ${owner}.`,
+      'Keep tied weights once in the tree.',
+    );
+    owners.set(leaf, path);
+  }
+}
+
+type Leaf = Record<'param' | 'grad' | 'm' | 'v', Tensor>;
+
+/** The four tensors of each parameter, once it is sure that the trees agree. */
+function matchLeaves(
+  params: ParamTree,
+  grads: TensorTree,
+  { m, v }: AdamWState<ParamTree>,
+): [path: string, leaf: Leaf][] {
+  const leaves = flatten(params);
+  const trees = { grads: flatten(grads), 'state.m': flatten(m), 'state.v': flatten(v) };
+  for (const [name, tree] of Object.entries(trees)) {
+    for (const [path, param] of Object.entries(leaves)) {
+      checkPath(tree[path] !== undefined, name, `there is no tensor for "${path}".`);
+      checkShapes('adamW.update', { [`${name}: ${path}`]: [tree[path], param.shape] });
+    }
+    for (const path of Object.keys(tree)) checkPath(path in leaves, name, `there is no parameter "${path}".`);
+  }
+  return Object.entries(leaves).map(([path, param]) => [
+    path,
+    { param, grad: trees.grads[path], m: trees['state.m'][path], v: trees['state.v'][path] } as Leaf,
+  ]);
+}
+
+function checkPath(isThere: boolean, tree: string, message: string): void {
+  if (isThere) return;
+  throw new MnemixError({
+    code: 'value',
+    where: `adamW.update(${tree})`,
+    message,
+    fix: 'Pass gradients of these parameters, and the state that init or the last update made for them.',
+  });
+}

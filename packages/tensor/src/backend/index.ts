@@ -1,0 +1,3 @@
+export { assertBackendHealthy } from './health.ts';
+export { closeBackend, openBackend, type BackendOptions } from './open.ts';
+export type { BackendChoice, BackendReport, Rejection } from './report.ts';

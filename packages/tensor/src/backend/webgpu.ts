@@ -1,0 +1,73 @@
+// WebGPU on a device that we request ourselves: tfjs asks for none of the features and limits that kernels want.
+import type { KernelBackend } from '@tensorflow/tfjs-core';
+import { isNode } from './environment.ts';
+import { dawn, releaseDawn } from './dawn.ts';
+import { watchDevice } from './health.ts';
+import type { BackendReport, Opened } from './report.ts';
+
+export interface WebgpuOptions {
+  /** Which of several GPUs to prefer. Default: `high-performance`. */
+  readonly powerPreference?: GPUPowerPreference;
+}
+
+const WANTED_FEATURES = [
+  'subgroups',
+  'shader-f16',
+  'timestamp-query',
+  'chromium-experimental-subgroup-matrix',
+] as const;
+
+/** Raised to what the adapter offers; the rest stay at WebGPU's defaults. */
+const WANTED_LIMITS = [
+  'maxStorageBuffersPerShaderStage',
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupsPerDimension',
+] as const;
+
+/** A real GPU. */
+export const openWebgpu = (options: WebgpuOptions): Promise<Opened> => open(options, false);
+
+/** A software adapter such as SwiftShader: right, far slower than WASM. For tests. */
+export const openSoftwareWebgpu = (options: WebgpuOptions): Promise<Opened> => open(options, true);
+
+async function open({ powerPreference = 'high-performance' }: WebgpuOptions, software: boolean): Promise<Opened> {
+  const gpu = isNode() ? await dawn(software) : globalThis.navigator?.gpu;
+  if (!gpu) throw new Error('this browser has no WebGPU (navigator.gpu)');
+  const adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter: software });
+  if (!adapter) throw new Error(`WebGPU found no ${software ? 'software ' : ''}adapter`);
+  if (isSoftware(adapter) !== software) {
+    throw new Error(`the adapter is ${software ? 'not a' : 'only a'} software one (${describe(adapter)})`);
+  }
+
+  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[];
+  const limits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]));
+  const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
+  const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
+  const instance: KernelBackend = new WebGPUBackend(device as never, adapter.info as never);
+  watchDevice(device, instance);
+
+  const { vendor, architecture, description } = adapter.info;
+  const report: BackendReport = {
+    name: 'webgpu',
+    adapter: { vendor, architecture, description },
+    features: requiredFeatures,
+    limits,
+    threads: 1,
+    simd: false,
+    software,
+    rejected: [],
+  };
+  return { instance, report, close: () => (device.destroy(), releaseDawn()) };
+}
+
+/** Adapters that compute on the CPU; older browsers do not say so themselves. */
+function isSoftware({ info }: GPUAdapter): boolean {
+  return info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
+}
+
+const describe = ({ info }: GPUAdapter): string => [info.vendor, info.architecture, info.description].filter(Boolean).join(' ');

@@ -1,0 +1,139 @@
+// Fused operations: one name, a portable form in tensor ops, faster kernels where a backend has them, one gradient.
+import {
+  engine,
+  getKernel,
+  registerGradient,
+  registerKernel,
+  tidy,
+  type KernelFunc,
+  type NamedAttrMap,
+  type NamedTensorMap,
+  type Tensor,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
+import { noGrad } from './autodiff.ts';
+import { MnemixError } from './errors.ts';
+
+/** Named tensors that go into an op; optional ones may be absent. */
+export type OpInputs = Record<string, Tensor | undefined>;
+export type OpOutputs = Record<string, Tensor>;
+
+export type BackendName = 'webgpu' | 'wasm' | 'cpu';
+
+/** What a backend's kernel receives: tfjs's own handles, to be resolved by a bridge (host arrays, WASM, WebGPU). */
+export interface KernelCall<I extends OpInputs, Attrs> {
+  readonly inputs: { readonly [Name in keyof I]: TensorInfo };
+  readonly attrs: Attrs;
+  readonly backend: unknown;
+}
+
+/** Returns the outputs in their declared order, or `undefined` where it cannot do these shapes: then the portable form runs. */
+export type BackendKernel<I extends OpInputs, Attrs> = (call: KernelCall<I, Attrs>) => TensorInfo[] | undefined;
+
+export interface GradientCall<I extends OpInputs, O extends OpOutputs, Attrs> {
+  readonly inputs: I;
+  /** Only those named in `savedOutputs`. */
+  readonly outputs: O;
+  /** Gradient of every output; zeros for outputs that the result does not depend on. */
+  readonly grads: O;
+  readonly attrs: Attrs;
+}
+
+export interface OpDefinition<I extends OpInputs, O extends OpOutputs, Attrs> {
+  /** Unique, e.g. `RmsNorm`; shows up in profiles and errors as `mnemix/RmsNorm`. */
+  readonly name: string;
+  readonly outputs: readonly (keyof O & string)[];
+  /** The op in tensor ops: right on every backend, and the reference for the kernels. */
+  readonly portable: (inputs: I, attrs: Attrs) => O;
+  readonly kernels?: Partial<Record<BackendName, BackendKernel<I, Attrs>>>;
+  /** Gradients of the differentiable inputs. Left out: the op is a constant to every gradient. */
+  readonly gradient?: (call: GradientCall<I, O, Attrs>) => { [Name in keyof I]?: Tensor | undefined };
+  /** Outputs that the gradient needs again; the others are not kept. */
+  readonly savedOutputs?: readonly (keyof O & string)[];
+}
+
+export type Op<I extends OpInputs, O extends OpOutputs, Attrs> = (inputs: I, attrs: Attrs) => O;
+
+/**
+ * Makes a callable op of its parts.
+ *
+ * It runs the current backend's kernel where there is one that takes the shapes, and the portable form elsewhere;
+ * either way as a single node of the tape, with `gradient` as its derivative. Second derivatives are not defined.
+ *
+ * ```ts
+ * const double = defineOp<{ x: Tensor }, { y: Tensor }, object>({
+ *   name: 'Double',
+ *   outputs: ['y'],
+ *   portable: ({ x }) => ({ y: add(x, x) }),
+ *   gradient: ({ grads }) => ({ x: add(grads.y, grads.y) }),
+ * });
+ * ```
+ */
+export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends object>(
+  definition: OpDefinition<I, O, Attrs>,
+): Op<I, O, Attrs> {
+  const { name, outputs, portable, kernels = {}, gradient } = definition;
+  const savedOutputs = outputs.filter((output) => definition.savedOutputs?.includes(output));
+  const named = (tensors: readonly Tensor[]): O =>
+    Object.fromEntries(outputs.map((output, i) => [output, tensors[i]])) as O;
+
+  const kernelFunc =
+    (backendKernel?: BackendKernel<I, Attrs>): KernelFunc =>
+    ({ inputs, attrs, backend }) => {
+      const made = backendKernel?.({ inputs: inputs as KernelCall<I, Attrs>['inputs'], attrs: attrs as Attrs, backend });
+      if (made !== undefined) return made;
+      return tidy(() => {
+        const result = portable(inputs as unknown as I, attrs as Attrs);
+        const taken = new Set(Object.values(inputs) as unknown as Tensor[]);
+        // The tape tells tensors apart by identity: what is passed through gets one of its own.
+        return outputs.map((output) => {
+          const tensor = result[output] as Tensor;
+          if (taken.has(tensor)) return tensor.clone();
+          taken.add(tensor);
+          return tensor;
+        });
+      });
+    };
+
+  /** tfjs saves inputs for the backward pass by name, so each set of present inputs is a kernel of its own. */
+  const register = (kernelName: string, present: readonly string[], backendName: string): void => {
+    if (getKernel(kernelName, backendName)) return;
+    registerKernel({ kernelName, backendName, kernelFunc: kernelFunc(kernels[backendName as BackendName]) });
+    if (!gradient) return;
+    registerGradient({
+      kernelName,
+      inputsToSave: [...present],
+      outputsToSave: outputs.map((output) => savedOutputs.includes(output)),
+      gradFunc: (dy, saved, attrs) => {
+        const grads = gradient({
+          inputs: Object.fromEntries(present.map((input, i) => [input, saved[i]])) as I,
+          outputs: Object.fromEntries(savedOutputs.map((output, i) => [output, saved[present.length + i]])) as O,
+          grads: named(Array.isArray(dy) ? dy : [dy]),
+          attrs: attrs as unknown as Attrs,
+        });
+        return Object.fromEntries(
+          present.map((input) => [input, () => grads[input] ?? missingGradient(name, input)]),
+        );
+      },
+    });
+  };
+
+  return (inputs, attrs) => {
+    const present = Object.keys(inputs).filter((input) => inputs[input] !== undefined);
+    const kernelName = `mnemix/${name}(${present.join(',')})`;
+    register(kernelName, present, engine().backendName);
+    const given = Object.fromEntries(present.map((input) => [input, inputs[input]])) as NamedTensorMap;
+    const run = () => engine().runKernel<Tensor | Tensor[]>(kernelName, given, attrs as unknown as NamedAttrMap);
+    const result = gradient ? run() : noGrad(run);
+    return named(Array.isArray(result) ? result : [result]);
+  };
+}
+
+function missingGradient(op: string, input: string): never {
+  throw new MnemixError({
+    code: 'kernel',
+    where: `${op}(${input})`,
+    message: 'no gradient is defined for this input.',
+    fix: `Pass stopGradient(${input}) if it should be a constant.`,
+  });
+}

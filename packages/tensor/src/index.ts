@@ -1,0 +1,18 @@
+// @mnemix/tensor: the common tensor interface, and the one door to tfjs.
+import './gradients.ts';
+
+export type {
+  Backend, DataType, Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, TensorInfo, TensorLike, TypedArray,
+} from './types.ts';
+export * from './autodiff.ts';
+export * from './backend/index.ts';
+export * from './define-op.ts';
+export * from './errors.ts';
+export * from './gather.ts';
+export * from './host-kernel.ts';
+export * from './one-hot.ts';
+export * from './ops.ts';
+export * from './rng.ts';
+export * from './scope.ts';
+export * from './top-k.ts';
+export * from './tree.ts';

@@ -1,0 +1,5 @@
+// The same training in Node: `node node.js wasm` prints the losses as JSON.
+import { run, type TrainedOn } from './ten-steps.ts';
+
+console.log(JSON.stringify(await run(process.argv[2] as TrainedOn)));
+process.exit(0);

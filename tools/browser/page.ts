@@ -1,0 +1,8 @@
+// The page's script: offers the training to the test that drives the browser.
+import { run, type TrainedOn } from './ten-steps.ts';
+
+declare global {
+  var train: (backend: TrainedOn) => Promise<number[]>;
+}
+
+globalThis.train = (backend) => run(backend, { wasmPaths: '/wasm' });

@@ -1,0 +1,62 @@
+// Builds the package in the current directory: dist/ mirrors src/, one ES module and one declaration file for each
+// source file. Whatever is not a file of the package stays an import. Run by each package's `build` script.
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { rolldown } from 'rolldown';
+import { wgsl } from './wgsl.js';
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const root = join(import.meta.dirname, '../..');
+
+/** The sources that the manifest publishes: its `bin`, and its `exports` with patterns filled in. */
+function entries() {
+  const targets = [
+    ...Object.values(manifest.bin ?? {}),
+    ...Object.values(manifest.exports ?? {}).map((target) => target?.default),
+  ].filter((target) => typeof target === 'string');
+  const sources = targets.map((target) => target.replace('./dist/', 'src/').replace(/\.js$/, '.ts'));
+  return sources.flatMap((path) =>
+    path === 'src/*.ts'
+      ? readdirSync('src')
+          .filter((file) => file.endsWith('.ts'))
+          .map((file) => `src/${file}`)
+      : [path],
+  );
+}
+
+async function buildModules() {
+  const bundle = await rolldown({
+    input: [...new Set(entries())],
+    external: (id) => !/^[./\0]|^[A-Z]:/.test(id),
+    platform: manifest.bin ? 'node' : 'neutral',
+    transform: { target: 'es2022' },
+    plugins: [wgsl()],
+    onLog(level, log, print) {
+      if (level === 'warn') throw new Error(log.message);
+      print(level, log);
+    },
+  });
+  await bundle.write({ dir: 'dist', format: 'es', preserveModules: true, preserveModulesRoot: 'src' });
+  await bundle.close();
+}
+
+/** Declarations are checked against the built declarations of the other packages: what users will see. */
+function buildDeclarations() {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+  for (const file of readdirSync('dist', { recursive: true, encoding: 'utf8' })) {
+    if (!file.endsWith('.d.ts')) continue;
+    const path = join('dist', file);
+    // tsc leaves `./name.ts` as written in declarations; beside them there is only `name.js`.
+    const text = readFileSync(path, 'utf8').replace(
+      /((?:from|import\()\s*['"]\.{1,2}\/[^'"]*)\.ts(['"])/g,
+      '$1.js$2',
+    );
+    writeFileSync(path, text);
+  }
+}
+
+rmSync('dist', { recursive: true, force: true });
+await buildModules();
+if (!manifest.private) buildDeclarations();
