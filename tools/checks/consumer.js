@@ -12,9 +12,10 @@ const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 
  *
  * @template T
  * @param {(folder: string) => T | Promise<T>} work
+ * @param {string[]} [alongside] what else the user has installed, at the version of the workspace
  * @returns {Promise<T>}
  */
-export async function inConsumerProject(work) {
+export async function inConsumerProject(work, alongside = []) {
   const folder = mkdtempSync(join(tmpdir(), 'mnemix-consumer-'));
   try {
     const tarballs = Object.entries(pack()).map(([name, path]) => [name, `file:${path}`]);
@@ -23,7 +24,9 @@ export async function inConsumerProject(work) {
       private: true,
       type: 'module',
       dependencies,
-      devDependencies: { '@types/node': devDependencies['@types/node'] },
+      devDependencies: Object.fromEntries(
+        ['@types/node', ...alongside].map((name) => [name, devDependencies[name]]),
+      ),
       // The packages are not in the registry yet: their dependencies on each other are these tarballs too.
       overrides: Object.fromEntries(tarballs.map(([name]) => [name, `$${name}`])),
     };

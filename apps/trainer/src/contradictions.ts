@@ -25,10 +25,10 @@ export function contradictions(config: Config): Contradiction[] {
       keys: ['model', 'beside'],
     });
   }
-  if (optimizer.warmupSteps >= training.steps) {
+  if (optimizer.schedule !== 'constant' && optimizer.warmupSteps >= training.steps) {
     found.push({
       where: 'optimizer.warmupSteps',
-      message: `is ${optimizer.warmupSteps}, but training.steps is ${training.steps}.`,
+      message: `is ${optimizer.warmupSteps}, but training.steps is ${training.steps}: nothing is left for the schedule.`,
       fix: 'Use a warm-up that is shorter than the training.',
       keys: ['optimizer.warmupSteps', 'training.steps'],
     });

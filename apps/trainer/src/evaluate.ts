@@ -1,7 +1,8 @@
 // How well a model predicts sequences that it was not trained on.
-import type { LanguageModel, LmParams } from '@mnemix/lm';
+import type { LmParams } from '@mnemix/lm';
 import type { Task } from '@mnemix/tasks';
 import { AsyncScope, concat, mul, reshape, tensor2d, type Rng, type Tensor2D } from '@mnemix/tensor';
+import type { TrainableModel } from './parts.ts';
 
 export interface Evaluation {
   /** Mean cross-entropy of the targets, in nats. */
@@ -23,7 +24,7 @@ export interface EvaluationData {
 }
 
 /** Loss and accuracy over held-out sequences. Keeps no tensors. */
-export async function evaluate(model: LanguageModel, params: LmParams, data: EvaluationData): Promise<Evaluation> {
+export async function evaluate(model: TrainableModel, params: LmParams, data: EvaluationData): Promise<Evaluation> {
   const { task, rng, sequences, batch } = data;
   let [loss, correct, counted] = [0, 0, 0];
   const batches = Math.min(Math.ceil(sequences / batch), task.batchesPerEpoch(batch, 'test'));

@@ -32,7 +32,7 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Removes what a writer that was killed left behind. */
+/** Removes what a writer that was killed left behind. Only for who writes to the folder. */
 export async function removePartials(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.endsWith(SUFFIX)) await rm(join(folder, name));

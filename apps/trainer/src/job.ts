@@ -1,6 +1,5 @@
 // A job: every model of a configuration with every seed, one run after the other, then all of them side by side.
-import { writeAtomically } from './files.ts';
-import { drawCurves } from './figure.ts';
+import { removePartials, writeAtomically } from './files.ts';
 import type { Config } from './config.ts';
 import { listenForInterrupt, exitCodeOf } from './interrupt.ts';
 import { readLog } from './log.ts';
@@ -31,6 +30,7 @@ export async function runJob(folder: string, config: Config, { screen, build }: 
     progress.note('Finishing this step, then saving. Press Ctrl-C again to leave at once.'),
   );
   progress.note(`device      ${describeDevice(await openDevice(config))}`);
+  await removePartials(folder);
   const results: Result[] = [];
   const runs = planJob(folder, config);
   for (const run of runs) {
@@ -50,7 +50,7 @@ export async function runJob(folder: string, config: Config, { screen, build }: 
       await writeCurves(run.folder, [run], config);
       await writeResult(paths.result, result);
     }
-    results.push(result);
+    results.push({ ...result, model: run.model, seed: run.seed });
   }
   if (runs.length > 1) await writeCurves(folder, runs, config);
   progress.note(`\n${resultTable(results, config.training.stopAt)}\n`);
@@ -62,5 +62,7 @@ async function writeCurves(folder: string, runs: readonly PlannedRun[], { name, 
   const curves = await Promise.all(
     runs.map(async (run) => ({ name: run.model, entries: await readLog(inFolder(run.folder).log) })),
   );
+  // Loaded only now: the plotting library takes longer to load than all the rest.
+  const { drawCurves } = await import('./figure.ts');
   await writeAtomically(inFolder(folder).curves, drawCurves(curves, { title: name, target: training.stopAt }));
 }

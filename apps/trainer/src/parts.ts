@@ -7,9 +7,12 @@ import type { Config } from './config.ts';
 import { buildModel } from './model.ts';
 import { buildTask } from './task.ts';
 
+/** What training needs of a model. */
+export type TrainableModel = Pick<LanguageModel, 'init' | 'loss' | 'parameterCount' | 'stateBytes'>;
+
 export interface Parts {
   readonly task: Task;
-  readonly model: LanguageModel;
+  readonly model: TrainableModel;
   readonly optimizer: AdamW;
   /** The learning rate of a step, counted from 0. */
   readonly learningRate: (step: number) => number;

@@ -1,9 +1,9 @@
 // What a finished run came to, and the table that sets runs beside each other.
 import { readFile } from 'node:fs/promises';
-import type { LanguageModel } from '@mnemix/lm';
 import { disposeTree, Rng } from '@mnemix/tensor';
 import { bytes, duration, percent, quantity, table } from './format.ts';
 import { writeAtomically } from './files.ts';
+import type { TrainableModel } from './parts.ts';
 import type { TrainingEnd } from './train.ts';
 
 export interface Size {
@@ -27,7 +27,7 @@ export interface Result extends Size {
   readonly unseen: { readonly loss: number; readonly accuracy: number };
 }
 
-export function sizeOf(model: LanguageModel): Size {
+export function sizeOf(model: TrainableModel): Size {
   const params = model.init(Rng.of(0));
   const size = { ...model.parameterCount(params), stateBytes: model.stateBytes(1) };
   disposeTree(params);

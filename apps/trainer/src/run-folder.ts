@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { MnemixError } from '@mnemix/tensor';
 import type { Config } from './config.ts';
 import { UsageError } from './errors.ts';
-import { removePartials, syncFolder, writeAtomically } from './files.ts';
+import { syncFolder, writeAtomically } from './files.ts';
 import { checkConfig } from './resolve-config.ts';
 
 /** The parts of a run folder. */
@@ -40,8 +40,7 @@ export async function createRunFolder(folder: string, config: Config): Promise<v
   const whole = resolve(folder);
   const partial = join(dirname(whole), `.${basename(whole)}.partial`);
   await rm(partial, { recursive: true, force: true });
-  await mkdir(join(partial, 'checkpoints'), { recursive: true });
-  await mkdir(join(partial, 'tensorboard'));
+  await mkdir(partial, { recursive: true });
   const text = JSON.stringify({ ...config, $schema: schemaFrom(whole) }, undefined, 2);
   await writeAtomically(inFolder(partial).config, `${text}\n`);
   await rename(partial, whole);
@@ -67,18 +66,17 @@ export async function checkFree(folder: string): Promise<void> {
 }
 
 /**
- * Opens a run folder: reads its configuration, and clears away what a killed process left half written.
+ * Reads the configuration of a run folder.
  *
  * @throws UsageError where it is no run folder
  */
-export async function openRunFolder(folder: string): Promise<Config> {
-  const { config, checkpoints } = inFolder(folder);
+export async function readRunFolder(folder: string): Promise<Config> {
+  const { config } = inFolder(folder);
   const text = await readFile(config, 'utf8').catch(() => {
     throw new UsageError([
       { where: folder, message: 'is not a run folder: there is no config.json in it.', fix: 'Name a folder that `mnemix train` made.' },
     ]);
   });
-  for (const place of [folder, checkpoints]) await removePartials(place);
   try {
     return checkConfig(JSON.parse(text));
   } catch (error) {

@@ -1,9 +1,11 @@
 // One training run, from where it stands to its end.
+import { mkdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { disposeTree, Rng } from '@mnemix/tensor';
 import { listCheckpoints, readCheckpoint, restore, saveCheckpoint, type Position } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import { evaluate, type Evaluation } from './evaluate.ts';
+import { removePartials } from './files.ts';
 import { percent } from './format.ts';
 import type { Interrupt } from './interrupt.ts';
 import { isEvaluation, LogWriter, type LogEntry, type StepEntry } from './log.ts';
@@ -49,6 +51,8 @@ export async function train(run: Run, parts: Parts, { progress, interrupt }: Sur
   const { training, output } = run.config;
   const paths = inFolder(run.folder);
 
+  for (const folder of [paths.checkpoints, paths.tensorboard]) await mkdir(folder, { recursive: true });
+  for (const folder of [run.folder, paths.checkpoints]) await removePartials(folder);
   let { state, rng, best, reached, checkpoint } = await standOf(run, parts);
   const stepsDone = (): number => state.optimizer.step;
   await using log = await LogWriter.continueAfter(paths.log, stepsDone());

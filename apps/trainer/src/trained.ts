@@ -10,7 +10,7 @@ import { checkpointPath, listCheckpoints, readCheckpoint, restore, type Checkpoi
 import { UsageError } from './errors.ts';
 import { buildModel } from './model.ts';
 import { planJob } from './plan-job.ts';
-import { inFolder, kindOf, openRunFolder } from './run-folder.ts';
+import { inFolder, kindOf, readRunFolder } from './run-folder.ts';
 import { tokenizerOf } from './task.ts';
 
 /** Which checkpoint of a run: the one that predicted unseen data best, or the newest. */
@@ -61,7 +61,7 @@ export async function findCheckpoint(path: string, which: Which): Promise<Checkp
     throw new UsageError([{ where: path, message, fix }]);
   };
   if (kind === 'nothing') return fail('does not exist.', 'Name a run folder or one of its checkpoints.');
-  const runs = planJob(path, await openRunFolder(path));
+  const runs = planJob(path, await readRunFolder(path));
   if (runs.length > 1) return fail(`holds ${runs.length} runs.`, `Name one of ${runs.map(({ folder }) => folder).join(', ')}.`);
   const { checkpoints } = inFolder(path);
   const newest = (await listCheckpoints(checkpoints)).at(-1);

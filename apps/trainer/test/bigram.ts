@@ -1,32 +1,36 @@
 // The smallest thing that learns: an embedding and an output layer, on a task that one token settles.
 import { crossEntropy } from '@mnemix/kernels';
-import type { LanguageModel, LmParams } from '@mnemix/lm';
+import type { LinearParams } from '@mnemix/layers';
 import { adamW, schedule } from '@mnemix/optim';
 import { defineTask, type Task } from '@mnemix/tasks';
-import { gatherRows, matMul, reshape, scalar, type Tensor1D, type Tensor2D } from '@mnemix/tensor';
+import {
+  countElements, gatherRows, matMul, mul, ones, reshape, scalar, transpose, type Tensor1D, type Tensor2D,
+} from '@mnemix/tensor';
 import type { Config, ConfigInput } from '../src/config.ts';
-import type { Parts } from '../src/parts.ts';
+import type { Parts, TrainableModel } from '../src/parts.ts';
 import { checkConfig } from '../src/resolve-config.ts';
 
 const VOCAB = 8;
 const WIDTH = 4;
 
-type Bigram = { readonly embedding: Tensor2D; readonly head: Tensor2D };
-
-const asBigram = (params: LmParams): Bigram => params as unknown as Bigram;
-
-export const bigramModel = {
-  config: { vocabSize: VOCAB, width: WIDTH, layers: 1, mixer: [], mlp: null },
-  init: (rng) => ({ embedding: rng.fold('embedding').normal([VOCAB, WIDTH]), head: rng.fold('head').normal([WIDTH, VOCAB]) }),
-  loss(params, ids, targets) {
-    const { embedding, head } = asBigram(params as LmParams);
-    const logits = matMul(gatherRows(embedding, reshape(ids, [ids.size]) as Tensor1D) as Tensor2D, head);
-    const { loss, correct, counted } = crossEntropy({ logits, targets: reshape(targets, [targets.size]) as Tensor1D });
+export const bigramModel: TrainableModel = {
+  init: (rng) => ({
+    model: {
+      embeddings: { weight: rng.fold('embeddings').normal([VOCAB, WIDTH]) as Tensor2D },
+      layers: [],
+      norm: { weight: ones([WIDTH]) as Tensor1D },
+    },
+    lm_head: { weight: rng.fold('head').normal([VOCAB, WIDTH]) as Tensor2D },
+  }),
+  loss({ model: { embeddings, norm }, lm_head: head }, ids, targets) {
+    const x = mul(gatherRows(embeddings.weight, reshape(ids, [ids.size])), norm.weight) as Tensor2D;
+    const logits = matMul(x, transpose((head as LinearParams).weight));
+    const { loss, correct, counted } = crossEntropy({ logits, targets: reshape(targets, [targets.size]) });
     return { loss, crossEntropy: loss, auxiliary: scalar(0), correct, counted };
   },
   stateBytes: () => 0,
-  parameterCount: () => ({ total: 2 * VOCAB * WIDTH, activated: 2 * VOCAB * WIDTH }),
-} as Partial<LanguageModel> as LanguageModel;
+  parameterCount: (params) => ({ total: countElements(params), activated: countElements(params) }),
+};
 
 const successor = {
   name: 'successor',

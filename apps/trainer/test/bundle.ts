@@ -1,26 +1,36 @@
 // The trainer as a program of its own, made of the sources, so that tests can run and kill it without a build.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { rolldown } from 'rolldown';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { rolldown, type Plugin } from 'rolldown';
 import { wgsl } from '../../../tools/config/wgsl.js';
 import { temporaryFolder } from './folder.ts';
 
-/** Bundles a file of the trainer, with everything that it imports. Returns the path of the program. */
+/** Leaves npm's packages where they are, and lets modules know where they came from. */
+const inPlace: Plugin = {
+  name: 'in-place',
+  async resolveId(id, importer) {
+    if (importer === undefined || /^(\.|\/|@mnemix\/)/.test(id) || isBuiltin(id)) return null;
+    const found = await this.resolve(id, importer, { skipSelf: true });
+    return found && { id: pathToFileURL(found.id).href, external: true };
+  },
+  transform: (code, id) => code.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(id).href)),
+};
+
+/** Bundles a file of the trainer with all of the workspace that it imports. Returns the path of the program. */
 export async function bundle(entry: string): Promise<string> {
-  const file = join(temporaryFolder(), 'program.mjs');
+  const dir = temporaryFolder();
   const bundled = await rolldown({
     input: fileURLToPath(new URL(`../${entry}`, import.meta.url)),
     platform: 'node',
-    resolve: { conditionNames: ['@mnemix/source', 'node', 'import', 'default'] },
-    external: [/^node:/, 'webgpu'],
+    resolve: { conditionNames: ['@mnemix/source', 'node', 'import'], mainFields: ['main'] },
     transform: { target: 'es2022' },
-    plugins: [wgsl()],
-    onLog: () => {},
+    plugins: [inPlace, wgsl()],
   });
-  await bundled.write({ file, format: 'es', codeSplitting: false });
+  const { output } = await bundled.write({ dir, format: 'es', entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' });
   await bundled.close();
-  return file;
+  return join(dir, output[0].fileName);
 }
 
 export interface Exit {

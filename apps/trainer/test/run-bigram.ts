@@ -5,7 +5,7 @@ import { listCheckpoints } from '../src/checkpoint.ts';
 import type { Config } from '../src/config.ts';
 import { isEvaluation, readLog, type StepEntry } from '../src/log.ts';
 import type { Progress } from '../src/progress.ts';
-import { createRunFolder, inFolder, kindOf, openRunFolder } from '../src/run-folder.ts';
+import { createRunFolder, inFolder, kindOf, readRunFolder } from '../src/run-folder.ts';
 import { train, type TrainingEnd } from '../src/train.ts';
 import { bigramConfig, buildBigram } from './bigram.ts';
 
@@ -14,7 +14,7 @@ export const silent: Progress = { step: () => {}, note: () => {} };
 /** Starts a run, or continues the one that is there. `stopAfter` interrupts it as Ctrl-C does. */
 export async function runBigram(folder: string, config: Config = bigramConfig(), stopAfter = Infinity): Promise<TrainingEnd> {
   if ((await kindOf(folder)) === 'nothing') await createRunFolder(folder, config);
-  const opened = await openRunFolder(folder);
+  const opened = await readRunFolder(folder);
   let stepsHere = 0;
   const progress = { ...silent, step: () => void stepsHere++ };
   const interrupt = {

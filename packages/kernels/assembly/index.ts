@@ -1,6 +1,7 @@
-export function addAll(x: usize, y: usize, n: i32): void {
-  for (let i = 0; i < n; i += 4) v128.store(y + (i << 2), f32x4.add(v128.load(x + (i << 2)), v128.load(y + (i << 2))));
-}
+export { deltaRule, deltaRuleScratch } from './delta-rule';
+export { deltaRuleGradient, deltaRuleGradientScratch } from './delta-rule-gradient';
+export { diagonalDecay, diagonalDecayScratch } from './diagonal-decay';
+export { diagonalDecayGradient, diagonalDecayGradientScratch } from './diagonal-decay-gradient';
 export { adamW, storeNorm, sumSquares } from './adam-w';
 export { crossEntropy, crossEntropyBackward } from './cross-entropy';
 export { l2Norm, l2NormBackward } from './l2-norm';

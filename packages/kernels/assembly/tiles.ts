@@ -19,8 +19,8 @@ export function paddedWidth(dk: i32): i32 {
 }
 
 @inline
-export function tileCount(dv: i32): i32 {
-  return (dv + TILE - 1) / TILE;
+export function tileCount(dv: i32): usize {
+  return usize(dv + TILE - 1) / TILE;
 }
 
 /** a + x·y. */

@@ -1,5 +1,5 @@
 // Ops on vectors take tensors of any rank: they see them as rows [N, D].
-import { MnemixError, reshape, type Tensor } from '@mnemix/tensor';
+import { MnemixError, reshape, sum, zeros, type Tensor } from '@mnemix/tensor';
 
 /** Number of elements of a tensor of this shape. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
@@ -22,3 +22,6 @@ export function toRows(where: string, x: Tensor): Tensor {
   }
   return reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1) as number]);
 }
+
+/** Σ_n x[n], also of no rows, which tfjs's sum cannot do on WebGPU. x [N, D] → [D]. */
+export const sumOfRows = (x: Tensor): Tensor => (x.shape[0] === 0 ? zeros([x.shape[1] as number]) : sum(x, 0));

@@ -2,7 +2,7 @@ import { gatedRmsNorm, l2Norm as l2Oracle, rmsNorm as rmsOracle, seededRandom } 
 import { MnemixError, openBackend, zeros } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { l2Norm, rmsNorm, rmsNormGated } from '../src/index.ts';
-import { expectToMatch, float32, runOp, runOracle } from './op-cases.ts';
+import { expectToMatch, float32, runOp, runOracle, type Arrays } from './op-cases.ts';
 
 const shapes = [[1, 1], [3, 5], [2, 3, 7], [4, 16], [33, 6], [2, 5, 2, 9]];
 
@@ -22,7 +22,7 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
 
   it.each(shapes)('rmsNorm matches the oracle for [%i, %i, …]', async (...shape) => {
     const { x, weight, dy } = inputsOf(shape);
-    for (const inputs of [{ x, weight }, { x }]) {
+    for (const inputs of [{ x, weight }, { x }] as Arrays[]) {
       const actual = await runOp(inputs, (t) => ({ y: rmsNorm(t as never, { eps: 1e-3 }) }), { y: dy });
       expectToMatch(actual, runOracle(inputs, (a) => ({ y: rmsOracle(a['x']!, a['weight'], 1e-3) }), { y: dy }));
     }
@@ -32,7 +32,7 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
     const { dy, ...inputs } = inputsOf(shape);
     for (const activation of ['silu', 'sigmoid'] as const) {
       const actual = await runOp(inputs, (t) => ({ y: rmsNormGated(t as never, { activation }) }), { y: dy });
-      const oracle = (a: Readonly<Record<string, typeof dy>>) => ({
+      const oracle = (a: Arrays) => ({
         y: gatedRmsNorm(a['x']!, a['gate']!, a['weight'], 1e-5, activation),
       });
       expectToMatch(actual, runOracle(inputs, oracle, { y: dy }));
@@ -49,7 +49,7 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
     const { x, weight, dy, gate } = inputsOf([4, 6]);
     const far = { shape: gate.shape, data: gate.data.map((z) => 200 * Math.sign(z)) };
     const actual = await runOp({ x, gate: far, weight }, (t) => ({ y: rmsNormGated(t as never) }), { y: dy });
-    const oracle = (a: Readonly<Record<string, typeof dy>>) => ({ y: gatedRmsNorm(a['x']!, a['gate']!, a['weight']) });
+    const oracle = (a: Arrays) => ({ y: gatedRmsNorm(a['x']!, a['gate']!, a['weight']) });
     expectToMatch(actual, runOracle({ x, gate: far, weight }, oracle, { y: dy }));
   });
 

@@ -1,6 +1,6 @@
 // Runs an op forward and backward on the current backend, for tests of the smaller ops.
 import { nd, centralDifferences, type NdArray } from '@mnemix/testkit';
-import { add, fill, memory, mul, sum, tensor, tidy, valueAndGrad, type Scalar, type Tensor } from '@mnemix/tensor';
+import { add, fill, memory, mul, sum, tensor, valueAndGrad, type Scalar, type Tensor } from '@mnemix/tensor';
 import { expect } from 'vitest';
 
 export type Arrays = Readonly<Record<string, NdArray>>;
@@ -21,11 +21,14 @@ export const int32 = (values: ArrayLike<number>, shape: number[] = [values.lengt
 
 const toArray = async (x: Tensor): Promise<NdArray> => nd(x.shape, await x.data<'float32'>());
 
-/** Fills memory that the next tensors may get with NaN: what a kernel forgets to write then shows. */
-function poison(): void {
-  tidy(() => {
-    for (let size = 1; size <= 2 ** 14; size *= 2) for (let i = 0; i < 3; i++) fill([size + i], NaN);
-  });
+/**
+ * Fills memory that the next tensors may get with NaN: what a kernel forgets to write then shows. Memory is reused by
+ * exact size on WebGPU, and only after a submit, which the read brings about.
+ */
+export async function poison(shapes: readonly (readonly number[])[]): Promise<void> {
+  const filled = shapes.flatMap((shape) => Array.from({ length: 4 }, () => fill([...shape], NaN)));
+  await filled.at(-1)?.data();
+  for (const x of filled) x.dispose();
 }
 
 /**
@@ -34,7 +37,7 @@ function poison(): void {
  * @param upstream by the outputs' names; outputs left out get no gradient
  */
 export async function runOp(inputs: Arrays, op: (inputs: Tensors) => Tensors, upstream: Arrays): Promise<OpResult> {
-  poison();
+  await poison([...Object.values(inputs), ...Object.values(upstream)].map(({ shape }) => shape));
   const before = memory().numTensors;
   const entries = (x: Arrays) => Object.fromEntries(Object.entries(x).map(([name, value]) => [name, toTensor(value)]));
   const params = entries(inputs);

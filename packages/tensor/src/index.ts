@@ -12,6 +12,7 @@ export * from './gather.ts';
 export * from './host-kernel.ts';
 export * from './one-hot.ts';
 export * from './ops.ts';
+export * from './profile.ts';
 export * from './rng.ts';
 export * from './scope.ts';
 export * from './top-k.ts';

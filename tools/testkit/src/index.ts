@@ -22,3 +22,4 @@ export * from './row-engines.ts';
 export * from './safetensors.ts';
 export * from './shapes.ts';
 export * from './training.ts';
+export * from './webgpu.ts';

@@ -2,9 +2,10 @@
 import { Command } from 'commander';
 import { runJob } from '../job.ts';
 import { buildParts } from '../parts.ts';
-import { openRunFolder } from '../run-folder.ts';
+import { readRunFolder } from '../run-folder.ts';
 
-export function resumeCommand(): Command {
+/** @param exit told the exit code: an interrupted run has one of its own */
+export function resumeCommand(exit: (code: number) => void): Command {
   return new Command('resume')
     .description('Continue a run that was interrupted, from its newest checkpoint; bit for bit on the same backend.')
     .argument('<folder>', 'the run folder')
@@ -14,7 +15,7 @@ Runs of a job that have ended are not run again. After a kill -9 nothing needs t
 Example:
   $ mnemix resume runs/recall-2026-01-31T12-00-00`)
     .action(async (folder: string) => {
-      const config = await openRunFolder(folder);
-      process.exitCode = await runJob(folder, config, { screen: process.stdout, build: buildParts });
+      const config = await readRunFolder(folder);
+      exit(await runJob(folder, config, { screen: process.stdout, build: buildParts }));
     });
 }

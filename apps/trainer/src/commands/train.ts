@@ -9,7 +9,8 @@ import { resolveConfig, type Setting } from '../resolve-config.ts';
 import { checkFree, createRunFolder, defaultFolder } from '../run-folder.ts';
 import { collectSets, keyFlags, settingsOf } from './key-flags.ts';
 
-export function trainCommand(): Command {
+/** @param exit told the exit code: an interrupted run has one of its own */
+export function trainCommand(exit: (code: number) => void): Command {
   const command = new Command('train')
     .description('Train on a preset or a configuration file. Without either: the preset "recall".')
     .argument('[config]', `a preset (${Object.keys(presets).join(', ')}) or a JSON file`, 'recall')
@@ -31,6 +32,6 @@ Examples:
     await checkFree(folder);
     await checkJob(config, buildParts);
     await createRunFolder(folder, config);
-    process.exitCode = await runJob(folder, config, { screen: process.stdout, build: buildParts });
+    exit(await runJob(folder, config, { screen: process.stdout, build: buildParts }));
   });
 }

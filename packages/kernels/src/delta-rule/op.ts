@@ -5,6 +5,7 @@ import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { deltaRuleBackward } from './backward.ts';
 import { deltaRuleChunk } from './chunk.ts';
 import { deltaRuleRecurrent } from './recurrent.ts';
+import { forwardKernel, gradientKernel } from './wasm.ts';
 
 /** Tensors of rows: see `deltaRule`. */
 export type DeltaRuleInputs = {
@@ -39,6 +40,7 @@ const gradientOp = defineOp<DeltaRuleGradientInputs, DeltaRuleGradients, DeltaRu
   name: 'DeltaRuleGradient',
   outputs: ['q', 'k', 'v', 'beta', 'erase', 'logDecay', 'initialState'],
   portable: deltaRuleBackward,
+  kernels: gradientKernel,
 });
 
 export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs, DeltaRuleAttrs>({
@@ -47,6 +49,7 @@ export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs, DeltaRule
   savedOutputs: ['corrected'],
   portable: (inputs, attrs) =>
     portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs),
+  kernels: forwardKernel,
   gradient: ({ inputs, outputs, grads, attrs }) =>
     gradientOp({ ...inputs, corrected: outputs.corrected, dO: grads.o, dState: grads.state }, attrs),
 });

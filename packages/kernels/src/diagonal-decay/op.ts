@@ -5,6 +5,7 @@ import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { diagonalDecayBackward } from './backward.ts';
 import { diagonalDecayChunk } from './chunk.ts';
 import { diagonalDecayRecurrent } from './recurrent.ts';
+import { forwardKernel, gradientKernel } from './wasm.ts';
 
 /** Tensors of rows: see `diagonalDecay`. */
 export type DiagonalDecayInputs = {
@@ -34,6 +35,7 @@ const gradientOp = defineOp<DiagonalDecayGradientInputs, DiagonalDecayGradients,
   name: 'DiagonalDecayGradient',
   outputs: ['q', 'k', 'v', 'logDecay', 'bonus', 'initialState'],
   portable: diagonalDecayBackward,
+  kernels: gradientKernel,
 });
 
 export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutputs, ScanAttrs>({
@@ -41,5 +43,6 @@ export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutput
   outputs: ['o', 'state'],
   portable: (inputs, attrs) =>
     portableForm(attrs) === 'chunk' ? diagonalDecayChunk(inputs, attrs) : diagonalDecayRecurrent(inputs, attrs),
+  kernels: forwardKernel,
   gradient: ({ inputs, grads, attrs }) => gradientOp({ ...inputs, dO: grads.o, dState: grads.state }, attrs),
 });

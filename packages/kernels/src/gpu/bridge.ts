@@ -1,14 +1,15 @@
 // The bridge from ops to WebGPU: runs kernels on the buffers of tfjs's WebGPU backend. Dispatches are recorded into the
-// compute pass that tfjs has open, so that its own and ours go out in one submit, in order. This is the only file that
-// knows the insides of that backend (tfjs 4.22).
+// compute pass that tfjs has open, so that its own and ours go out in one submit, in order; only the first use of a
+// pipeline, which may prove invalid, is a submit of its own. This is the only file that knows the insides of that
+// backend (tfjs 4.22).
 import { env, type DataType } from '@tensorflow/tfjs-core';
 import {
   assertBackendHealthy, MnemixError, type BackendKernel, type BackendName, type OpInputs, type OutputSpec, type TensorInfo,
 } from '@mnemix/tensor';
 import { sizeOf } from '../rows.ts';
 import { settleChecks, throwFailed } from './checks.ts';
-import type { GpuDispatch, GpuPlan, Uniform } from './kernel.ts';
-import { pipelineOf, type Compiled } from './pipelines.ts';
+import type { GpuDispatch, GpuPlan } from './kernel.ts';
+import { pipelineOf, probe, type Compiled } from './pipelines.ts';
 
 export interface PlanCall<I extends OpInputs, Attrs> {
   /** Shapes of the inputs that are present. */
@@ -85,44 +86,58 @@ function runPlan(gpu: TfjsWebGpu, plan: GpuPlan, tensors: Map<string, TensorInfo
   return outputs;
 }
 
-function record(
-  gpu: TfjsWebGpu, { pipeline, layout }: Compiled, dispatch: GpuDispatch, tensors: ReadonlyMap<string, TensorInfo>,
-): void {
+function record(gpu: TfjsWebGpu, compiled: Compiled, dispatch: GpuDispatch, tensors: ReadonlyMap<string, TensorInfo>): void {
   const { kernel, buffers, uniforms, workgroups } = dispatch;
-  const resources: GPUBufferBinding[] = buffers.map((name) => {
-    const info = tensors.get(name);
-    const buffer = info && gpu.tensorMap.get(info.dataId).resource;
-    if (info === undefined || buffer === undefined) throw missingBuffer(kernel.name, name);
-    gpu.commandQueueOwnedIds.add(info.dataId);
-    return { buffer };
-  });
-  if (uniforms) resources.push(gpu.makeUniforms(uniforms.map(toField)));
-  const bindGroup = gpu.device.createBindGroup({
-    label: kernel.name,
-    layout,
-    entries: resources.map((resource, binding) => ({ binding, resource })),
-  });
+  const used = buffers.map((name) => tensors.get(name) ?? missingTensor(kernel.name, name));
+  const resources = used.map(({ dataId }) => ({ buffer: gpu.tensorMap.get(dataId).resource as GPUBuffer }));
+  if (uniforms) resources.push(gpu.makeUniforms(uniforms.map(({ type, value }) => ({ type, data: [value] }))));
+  const encode = (pass: GPUComputePassEncoder): void => {
+    pass.setPipeline(compiled.pipeline);
+    pass.setBindGroup(
+      0,
+      gpu.device.createBindGroup({
+        label: kernel.name,
+        layout: compiled.layout,
+        entries: resources.map((resource, binding) => ({ binding, resource })),
+      }),
+    );
+    pass.dispatchWorkgroups(...workgroups);
+  };
+
+  if (!compiled.isProven) {
+    submitPending(gpu);
+    probe(gpu.device, compiled, () => {
+      const encoder = gpu.device.createCommandEncoder({ label: kernel.name });
+      const pass = encoder.beginComputePass();
+      encode(pass);
+      pass.end();
+      gpu.device.queue.submit([encoder.finish()]);
+    });
+    return;
+  }
+  for (const { dataId } of used) gpu.commandQueueOwnedIds.add(dataId);
   gpu.ensureCommandEncoderReady();
   gpu.computePassEncoder ??= (gpu.commandEncoder as GPUCommandEncoder).beginComputePass();
-  gpu.computePassEncoder.setPipeline(pipeline);
-  gpu.computePassEncoder.setBindGroup(0, bindGroup);
-  gpu.computePassEncoder.dispatchWorkgroups(...workgroups);
+  encode(gpu.computePassEncoder);
   gpu.dispatchCountInPass++;
-  if (gpu.dispatchCountInPass >= env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE')) {
-    gpu.endComputePassEncoder();
-    gpu.submitQueue();
-  }
+  if (gpu.dispatchCountInPass >= env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE')) submitPending(gpu);
 }
 
-const toField = ({ type, value }: Uniform) => ({ type, data: [value] });
+/** Submits what tfjs has recorded so far. */
+function submitPending(gpu: TfjsWebGpu): void {
+  if (!gpu.commandEncoder) return;
+  gpu.endComputePassEncoder();
+  gpu.submitQueue();
+}
 
-const missingBuffer = (kernel: string, name: string): MnemixError =>
-  new MnemixError({
+function missingTensor(kernel: string, name: string): never {
+  throw new MnemixError({
     code: 'kernel',
     where: kernel,
     message: `there is no tensor "${name}" to bind.`,
     fix: "Name inputs, outputs or scratch tensors in the dispatch's buffers.",
   });
+}
 
 const guarded = new WeakSet<TfjsWebGpu>();
 

@@ -4,21 +4,26 @@ import { checkLater } from './checks.ts';
 import type { GpuKernel } from './kernel.ts';
 
 export interface Compiled {
+  readonly name: string;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
-  /** Set when it turned out to be invalid. */
+  /** The error of the compilation, if there is one. */
+  readonly outcome: Promise<MnemixError | undefined>;
+  /** Of the compilation or a use, once it is known. */
   error?: MnemixError;
+  /** It has compiled, and run once, without an error. */
+  isProven: boolean;
 }
 
 /** By module text, then by all else that a pipeline is made of. */
 const compiled = new WeakMap<GPUDevice, Map<string, Map<string, Compiled>>>();
 
 /**
- * The pipeline of a kernel on a device. Its validity is known only later: an invalid one throws from the second use
- * on, and from the next read.
+ * The pipeline of a kernel on a device. Whether it is valid is known only later: an invalid one throws at the next
+ * read, and then at each further use.
  *
  * @param hasUniforms whether a uniform buffer follows the kernel's bindings
- * @throws MnemixError `kernel` with the WGSL messages, where an earlier use has shown it to be invalid
+ * @throws MnemixError `kernel` with the WGSL messages, where it has turned out to be invalid
  */
 export function pipelineOf(device: GPUDevice, kernel: GpuKernel, hasUniforms: boolean): Compiled {
   const modules = getOrAdd(compiled, device, () => new Map<string, Map<string, Compiled>>());
@@ -45,24 +50,47 @@ function compile(device: GPUDevice, { name, wgsl, bindings, constants = {} }: Gp
     layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
     compute: { module, entryPoint: 'main', constants },
   });
-  const entry: Compiled = { pipeline, layout };
   const scopes = [device.popErrorScope(), device.popErrorScope()];
-  checkLater(device, async () => {
+  const inspect = async (): Promise<MnemixError | undefined> => {
     const error = (await Promise.all(scopes)).find((found) => found !== null);
     if (!error) return undefined;
     const { messages } = await module.getCompilationInfo();
     const lines = messages.map(({ lineNum, linePos, message }) => `${lineNum}:${linePos} ${message}`);
-    entry.error = new MnemixError({
-      code: 'kernel',
-      where: name,
-      message: `the WGSL kernel is invalid on this device: ${lines.join('\n') || error.message}`,
-      fix: 'Report it with the name of the device; the wasm backend runs without WebGPU.',
-      detail: { messages: lines, constants },
-    });
-    return entry.error;
-  });
+    return invalid(name, lines.join('\n') || error.message, { messages: lines, constants });
+  };
+  const entry: Compiled = { name, pipeline, layout, outcome: inspect(), isProven: false };
+  checkLater(device, async () => (entry.error = await entry.outcome));
   return entry;
 }
+
+/**
+ * Runs `use` so that what the device objects to is told as this kernel's error: for uses of a pipeline that is not
+ * proven yet. The use must be a submit of its own, lest it take others' work down with it.
+ */
+export function probe(device: GPUDevice, entry: Compiled, use: () => void): void {
+  device.pushErrorScope('validation');
+  use();
+  const scope = device.popErrorScope();
+  checkLater(device, async () => {
+    const [compilation, error] = await Promise.all([entry.outcome, scope]);
+    // An invalid pipeline fails again here; that is told already.
+    if (compilation) return undefined;
+    if (!error) {
+      entry.isProven = true;
+      return undefined;
+    }
+    return (entry.error = invalid(entry.name, error.message));
+  });
+}
+
+const invalid = (name: string, message: string, detail?: Readonly<Record<string, unknown>>): MnemixError =>
+  new MnemixError({
+    code: 'kernel',
+    where: name,
+    message: `the WGSL kernel is invalid on this device: ${message}`,
+    fix: 'Report it with the name of the device; the wasm backend runs without WebGPU.',
+    ...(detail && { detail }),
+  });
 
 function getOrAdd<K, V>(
   map: { get(key: K): V | undefined; set(key: K, value: V): unknown }, key: K, make: () => V,

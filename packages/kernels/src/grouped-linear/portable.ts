@@ -1,8 +1,9 @@
 // The grouped linear map without knowing on the host which rows belong where: every group's map of all rows, of which
 // each row keeps its own.
 import {
-  add, matMul, mul, oneHot, reshape, slice, stack, sum, zeros, type Tensor, type Tensor2D,
+  add, matMul, mul, oneHot, reshape, slice, stack, zeros, type Tensor, type Tensor2D,
 } from '@mnemix/tensor';
+import { sumOfRows } from '../rows.ts';
 
 export type Inputs = {
   x: Tensor;
@@ -32,7 +33,7 @@ export function backward({ x, weight, rowSequence, dy }: BackwardInputs): Gradie
   return {
     dx: own.map((part, m) => matMul(part, matrix(weight, m)) as Tensor).reduce((a, b) => add(a, b)),
     dWeight: stack(own.map((part) => matMul(part, x as Tensor2D, true, false))),
-    dBias: stack(own.map((part) => sum(part, 0))),
+    dBias: stack(own.map((part) => sumOfRows(part))),
   };
 }
 

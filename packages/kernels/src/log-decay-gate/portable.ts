@@ -1,5 +1,6 @@
 // The log-decay gate in tensor ops, over rows.
-import { add, exp, mul, neg, sigmoid, softplus, sum, type Tensor } from '@mnemix/tensor';
+import { add, exp, mul, neg, sigmoid, softplus, type Tensor } from '@mnemix/tensor';
+import { sumOfRows } from '../rows.ts';
 
 export type Inputs = { a: Tensor; aLog: Tensor; dtBias: Tensor };
 export type BackwardInputs = Inputs & { dg: Tensor };
@@ -13,5 +14,5 @@ export function backward({ a, aLog, dtBias, dg }: BackwardInputs): Gradients {
   const z = add(a, dtBias);
   const rate = neg(exp(aLog));
   const dA = mul(dg, mul(rate, sigmoid(z)));
-  return { dA, dALog: mul(rate, sum(mul(dg, softplus(z)), 0)), dDtBias: sum(dA, 0) };
+  return { dA, dALog: mul(rate, sumOfRows(mul(dg, softplus(z)))), dDtBias: sumOfRows(dA) };
 }

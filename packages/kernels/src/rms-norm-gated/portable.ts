@@ -1,5 +1,6 @@
 // Gated RMSNorm in tensor ops, over rows.
-import { add, mean, mul, sigmoid, sub, sum, type Tensor } from '@mnemix/tensor';
+import { add, mean, mul, sigmoid, sub, type Tensor } from '@mnemix/tensor';
+import { sumOfRows } from '../rows.ts';
 import { inverseRms } from '../rms-norm/portable.ts';
 
 export type Activation = 'silu' | 'sigmoid';
@@ -25,7 +26,7 @@ export function backward({ x, gate, weight, dy }: BackwardInputs, { eps, activat
   return {
     dx: mul(factor, sub(h, mul(normal, mean(mul(h, normal), -1, true)))),
     dGate: mul(mul(dy, mul(normal, weight)), slope),
-    dWeight: sum(mul(gated, normal), 0),
+    dWeight: sumOfRows(mul(gated, normal)),
   };
 }
 

@@ -1,5 +1,6 @@
 // RMSNorm in tensor ops, over rows.
-import { add, mean, mul, rsqrt, square, sub, sum, type Tensor } from '@mnemix/tensor';
+import { add, mean, mul, rsqrt, square, sub, type Tensor } from '@mnemix/tensor';
+import { sumOfRows } from '../rows.ts';
 
 export type Inputs = { x: Tensor; weight: Tensor | undefined };
 export type BackwardInputs = Inputs & { dy: Tensor };
@@ -21,5 +22,5 @@ export function backward({ x, weight, dy }: BackwardInputs, { eps }: Attrs): Gra
   const normal = mul(x, factor);
   const h = weight ? mul(dy, weight) : dy;
   const dx = mul(factor, sub(h, mul(normal, mean(mul(h, normal), -1, true))));
-  return { dx, dWeight: sum(mul(dy, normal), 0) };
+  return { dx, dWeight: sumOfRows(mul(dy, normal)) };
 }

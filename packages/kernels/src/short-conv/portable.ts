@@ -2,8 +2,9 @@
 // computed on the device. Index arithmetic is in float32, exact up to 2^24 rows.
 import {
   add, cast, concat, expandDims, gatherRows, greaterEqual, less, logicalAnd, mul, range, reshape, sigmoid, slice, stack,
-  sub, sum, transpose, where, zerosLike, type Tensor,
+  sub, transpose, where, zerosLike, type Tensor,
 } from '@mnemix/tensor';
+import { sumOfRows } from '../rows.ts';
 
 export type Inputs = {
   x: Tensor;
@@ -63,11 +64,11 @@ export function backward(inputs: BackwardInputs, { activation }: Attrs): Gradien
     const index = flatIndex(pickFloat(isReader, add(starts, reader)));
     dInitial = add(dInitial, mul(weight, gatherRows(du, index)));
   });
-  const dTaps = stack(taps.map((tap) => sum(mul(du, tap), 0)), 1);
+  const dTaps = stack(taps.map((tap) => sumOfRows(mul(du, tap))), 1);
   return {
     dx,
     dWeight: expandDims(dTaps, 1),
-    dBias: sum(du, 0),
+    dBias: sumOfRows(du),
     dInitialState: fromTokenMajor(dInitial, inputs.lengths.size, width),
   };
 }

@@ -4,7 +4,6 @@ import type { BackendName } from '../define-op.ts';
 import { MnemixError } from '../errors.ts';
 import { openCpu } from './cpu.ts';
 import type { BackendChoice, BackendReport, Opened, Rejection } from './report.ts';
-import { installWasmKernels } from './wasm-kernels/index.ts';
 import { openWasm, type WasmOptions } from './wasm.ts';
 import { openSoftwareWebgpu, openWebgpu, type WebgpuOptions } from './webgpu.ts';
 
@@ -75,7 +74,6 @@ async function create(name: BackendName, choice: BackendChoice, options: Backend
   // Importing a tfjs backend registers it with tfjs's own way of opening it; ours takes its place.
   if (engine().backendNames().includes(name)) removeBackend(name);
   registerBackend(name, () => made.instance);
-  if (name === 'wasm') installWasmKernels();
   return made;
 }
 

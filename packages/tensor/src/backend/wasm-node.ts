@@ -32,15 +32,18 @@ export async function instantiateInNode(threads: number): Promise<ConstructorPar
   const glue = join(folder, threaded ? 'tfjs-backend-wasm-threaded-simd.js' : 'tfjs-backend-wasm.js');
   const binary = join(folder, threaded ? 'tfjs-backend-wasm-threaded-simd.wasm' : 'tfjs-backend-wasm-simd.wasm');
 
-  const module = await loadGlue(glue, threads)({
-    locateFile: (path) => join(folder, path),
-    mainScriptUrlOrBlob: glue,
-    instantiateWasm: (info, receive) => {
-      // tfjs uses half of the cores that it is told of.
-      (info.env as Record<string, unknown>).emscripten_num_logical_cores = () => 2 * threads;
-      void WebAssembly.instantiate(readFileSync(binary), info).then((made) => receive(made.instance, made.module));
-      return {};
-    },
+  const module = await new Promise<EmscriptenModule>((resolve, reject) => {
+    const instantiate = loadGlue(glue, threads, reject);
+    instantiate({
+      locateFile: (path) => join(folder, path),
+      mainScriptUrlOrBlob: glue,
+      instantiateWasm: (info, receive) => {
+        // tfjs uses half of the cores that it is told of.
+        (info.env as Record<string, unknown>).emscripten_num_logical_cores = () => 2 * threads;
+        WebAssembly.instantiate(readFileSync(binary), info).then((made) => receive(made.instance, made.module), reject);
+        return {};
+      },
+    }).then(resolve, reject);
   });
   module.tfjs = {
     init: module.cwrap('init', null, []),
@@ -58,7 +61,7 @@ export function releaseThreads({ PThread }: EmscriptenModule): void {
   for (const worker of Object.values(PThread?.pthreads ?? {})) worker.unref();
 }
 
-function loadGlue(path: string, threads: number): Factory {
+function loadGlue(path: string, threads: number, onThreadError: (error: Error) => void): Factory {
   // The glue starts eight workers, needed or not; besides the calling thread, one fewer than `threads` compute.
   const text = builtin('node:fs').readFileSync(path, 'utf8').replace('pthreadPoolSize=8', `pthreadPoolSize=${threads - 1}`);
   const quietProcess = Object.create(process, { on: { value: () => {} }, listeners: { value: () => [] } }) as object;
@@ -71,20 +74,26 @@ function loadGlue(path: string, threads: number): Factory {
     __dirname: builtin('node:path').dirname(path),
     process: quietProcess,
     global: {},
-    Worker: threads > 1 ? threadWorker(path) : undefined,
+    Worker: threads > 1 ? threadWorker(path, onThreadError) : undefined,
   };
   builtin('node:vm').compileFunction(text, Object.keys(scope), { filename: path })(...Object.values(scope));
   return module.exports as Factory;
 }
 
 /** The class that the glue makes its threads of. */
-function threadWorker(glue: string): typeof import('node:worker_threads').Worker {
+function threadWorker(glue: string, onError: (error: Error) => void): typeof import('node:worker_threads').Worker {
   const { wasmWorkerContents } = nodeRequire()(glue.replace(/\.js$/, '.worker.js')) as { wasmWorkerContents: string };
   const source = wasmWorkerContents.replaceAll('\n', '\\n');
   return class extends builtin('node:worker_threads').Worker {
     constructor() {
       // Without the flags of this process, which may load a test runner or a loader into every thread.
       super(source, { eval: true, execArgv: [] });
+      super.on('error', onError);
+    }
+
+    /** The glue would throw a thread's error where nobody can catch it. */
+    override on(event: string, listener: (...args: never[]) => void): this {
+      return event === 'error' ? this : super.on(event as 'message', listener as never);
     }
   };
 }

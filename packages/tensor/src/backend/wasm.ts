@@ -3,6 +3,7 @@ import { env, findBackendFactory, type KernelBackend } from '@tensorflow/tfjs-co
 import { MnemixError } from '../errors.ts';
 import { availableCores, isNode } from './environment.ts';
 import { hostReport, type Opened, type Rejection } from './report.ts';
+import { installWasmKernels } from './wasm-kernels/index.ts';
 import { instantiateInNode, releaseThreads, type EmscriptenModule } from './wasm-node.ts';
 
 type WasmFile = 'tfjs-backend-wasm-simd.wasm' | 'tfjs-backend-wasm-threaded-simd.wasm';
@@ -23,6 +24,7 @@ export async function openWasm(options: WasmOptions): Promise<Opened> {
   const wanted = Math.max(1, Math.min(options.threads ?? 4, availableCores()));
   const { instance, rejected } = await (isNode() ? openInNode(wanted) : openInBrowser(wanted, options));
   const { getThreadsCount } = await import('@tensorflow/tfjs-backend-wasm');
+  installWasmKernels();
   return { instance, report: hostReport('wasm', { simd, threads: getThreadsCount(), rejected }) };
 }
 
@@ -38,11 +40,17 @@ interface Instance {
 
 async function openInNode(threads: number): Promise<Instance> {
   const { BackendWasm, setThreadsCount } = await import('@tensorflow/tfjs-backend-wasm');
-  const module = await instantiateInNode(threads);
-  setThreadsCount(threads);
-  const instance = new BackendWasm(module);
-  releaseThreads(module as unknown as EmscriptenModule);
-  return { instance, rejected: [] };
+  try {
+    const module = await instantiateInNode(threads);
+    setThreadsCount(threads);
+    const instance = new BackendWasm(module);
+    releaseThreads(module as unknown as EmscriptenModule);
+    return { instance, rejected: [] };
+  } catch (error) {
+    if (threads === 1) throw error;
+    const { instance } = await openInNode(1);
+    return { instance, rejected: [{ name: 'wasm threads', reason: String(error) }] };
+  }
 }
 
 async function openInBrowser(threads: number, { wasmPaths = '' }: WasmOptions): Promise<Instance> {

@@ -1,5 +1,5 @@
 // WebGPU on a device that we request ourselves: tfjs asks for none of the features and limits that kernels want.
-import type { KernelBackend } from '@tensorflow/tfjs-core';
+import { env, type KernelBackend } from '@tensorflow/tfjs-core';
 import { isNode } from './environment.ts';
 import { dawn, releaseDawn } from './dawn.ts';
 import { watchDevice } from './health.ts';
@@ -39,7 +39,10 @@ async function open({ powerPreference = 'high-performance' }: WebgpuOptions, sof
   const gpu = isNode() ? await dawn(software) : globalThis.navigator?.gpu;
   if (!gpu) throw new Error('this browser has no WebGPU (navigator.gpu)');
   const adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter: software });
-  if (!adapter) throw new Error(`WebGPU found no ${software ? 'software ' : ''}adapter`);
+  if (!adapter) {
+    const hint = software && isNode() ? ' (VK_ICD_FILENAMES names the drivers, e.g. vk_swiftshader_icd.json)' : '';
+    throw new Error(`WebGPU found no ${software ? 'software ' : ''}adapter${hint}`);
+  }
   if (isSoftware(adapter) !== software) {
     throw new Error(`the adapter is ${software ? 'not a' : 'only a'} software one (${describe(adapter)})`);
   }
@@ -48,6 +51,8 @@ async function open({ powerPreference = 'high-performance' }: WebgpuOptions, sof
   const limits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
   const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
+  // Small ops would otherwise run on the CPU or the GPU depending on where their inputs were last (trap 3).
+  env().set('WEBGPU_CPU_FORWARD', false);
   const instance: KernelBackend = new WebGPUBackend(device as never, adapter.info as never);
   watchDevice(device, instance);
 

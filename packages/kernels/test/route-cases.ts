@@ -1,0 +1,78 @@
+// Random routings, and what a plan has to say about them, by a plain loop over buckets.
+import { seededRandom } from '@mnemix/testkit';
+import type { Segments } from '../src/index.ts';
+
+export interface RouteCase {
+  readonly name: string;
+  readonly batch: number;
+  readonly tokens: number;
+  readonly memories: number;
+  readonly chosen: number;
+  readonly segments?: Segments;
+  /** Draws the first choice of each token; the others follow it in turn. Default: uniform. */
+  readonly first?: (drawn: number) => number;
+}
+
+const ragged: Segments = [
+  { row: 1, start: 2, length: 6 },
+  { row: 0, start: 0, length: 3 },
+  { row: 0, start: 4, length: 0 },
+  { row: 0, start: 4, length: 4 },
+];
+
+export const routeCases: readonly RouteCase[] = [
+  { name: 'one token', batch: 1, tokens: 1, memories: 3, chosen: 2 },
+  { name: 'a dense batch', batch: 2, tokens: 9, memories: 4, chosen: 2 },
+  { name: 'a single memory', batch: 2, tokens: 5, memories: 1, chosen: 1 },
+  { name: 'every memory chosen', batch: 2, tokens: 5, memories: 3, chosen: 3 },
+  { name: 'all tokens to one memory', batch: 3, tokens: 5, memories: 5, chosen: 1, first: () => 3 },
+  { name: 'ragged documents', batch: 2, tokens: 8, memories: 4, chosen: 2, segments: ragged },
+  { name: 'many memories', batch: 1, tokens: 33, memories: 17, chosen: 3 },
+  { name: 'choices out of range', batch: 2, tokens: 6, memories: 3, chosen: 1, first: (drawn) => [-1, 0, 3][drawn]! },
+];
+
+/** Distinct memories of each token, [R·K]. */
+export function choicesOf({ batch, tokens, memories, chosen, first = (drawn) => drawn }: RouteCase): number[] {
+  const random = seededRandom(9);
+  return Array.from({ length: batch * tokens }, () => {
+    const start = first(random.integer(memories));
+    return Array.from({ length: chosen }, (_, j) => (j === 0 ? start : (start + j) % memories));
+  }).flat();
+}
+
+/** The plan as plain numbers. */
+export function planOf(shape: RouteCase, choices: readonly number[]) {
+  const { batch, tokens, memories, chosen } = shape;
+  const segments = shape.segments ?? Array.from({ length: batch }, (_, row) => ({ row, start: 0, length: tokens }));
+  const copies = choices.length;
+  const plan = {
+    source: Array<number>(copies).fill(-1),
+    position: Array<number>(copies).fill(-1),
+    starts: [] as number[],
+    lengths: [] as number[],
+    rowBucket: Array<number>(copies).fill(-1),
+    groupStarts: [] as number[],
+    groupLengths: [] as number[],
+    rowGroup: Array<number>(copies).fill(-1),
+  };
+  let next = 0;
+  for (let m = 0; m < memories; m++) {
+    plan.groupStarts.push(next);
+    for (const { row, start, length } of segments) {
+      plan.starts.push(next);
+      for (let token = row * tokens + start; token < row * tokens + start + length; token++) {
+        for (let j = 0; j < chosen; j++) {
+          if (choices[token * chosen + j] !== m) continue;
+          plan.source[next] = token;
+          plan.position[token * chosen + j] = next;
+          plan.rowBucket[next] = plan.starts.length - 1;
+          plan.rowGroup[next] = m;
+          next++;
+        }
+      }
+      plan.lengths.push(next - plan.starts.at(-1)!);
+    }
+    plan.groupLengths.push(next - plan.groupStarts.at(-1)!);
+  }
+  return plan;
+}

@@ -1,0 +1,131 @@
+import { beforeAll, expect, it, vi } from 'vitest';
+import * as m from '../src/index.ts';
+import { host, leaked, onHostBackends } from './support.ts';
+
+type Axpy = { x: m.Tensor; y: m.Tensor; bias: m.Tensor | undefined };
+type Both = { sum: m.Tensor; product: m.Tensor };
+interface Scale {
+  readonly scale: number;
+}
+
+/** scale·x + y (+ bias), and x·y. */
+const axpy = m.defineOp<Axpy, Both, Scale>({
+  name: 'TestAxpy',
+  outputs: ['sum', 'product'],
+  portable: ({ x, y, bias }, { scale }) => {
+    const sum = m.add(m.mul(x, scale), y);
+    return { sum: bias ? m.add(sum, bias) : sum, product: m.mul(x, y) };
+  },
+  gradient: ({ inputs: { x, y, bias }, grads, attrs: { scale } }) => ({
+    x: m.add(m.mul(grads.sum, scale), m.mul(grads.product, y)),
+    y: m.add(grads.sum, m.mul(grads.product, x)),
+    bias: bias && m.sum(grads.sum, 0),
+  }),
+});
+
+onHostBackends('defineOp', (backend) => {
+  beforeAll(async () => void (await m.openBackend(backend)));
+
+  const x = () => m.tensor2d([[1, 2], [3, 4]]);
+  const y = () => m.tensor2d([[5, 6], [7, 8]]);
+  const bias = () => m.tensor1d([10, 20]);
+
+  it('returns several outputs by name', () => {
+    const { sum, product } = axpy({ x: x(), y: y(), bias: undefined }, { scale: 2 });
+    expect([host(sum), host(product)]).toEqual([[7, 10, 13, 16], [5, 12, 21, 32]]);
+  });
+
+  it('differentiates through one output, with zeros for the other', () => {
+    const { grads } = m.valueAndGrad((p: { x: m.Tensor; y: m.Tensor }) => ({
+      value: m.sum(axpy({ ...p, bias: undefined }, { scale: 2 }).product) as m.Scalar,
+    }))({ x: x(), y: y() });
+    expect([host(grads.x), host(grads.y)]).toEqual([[5, 6, 7, 8], [1, 2, 3, 4]]);
+  });
+
+  it('takes optional inputs, each set with a gradient of its own', () => {
+    const { grads, value } = m.valueAndGrad((p: Axpy) => ({ value: m.sum(axpy(p, { scale: 2 }).sum) as m.Scalar }))({
+      x: x(), y: y(), bias: bias(),
+    });
+    expect(host(value)).toEqual([106]);
+    expect([host(grads.x), host(grads.y), host(grads.bias as m.Tensor)]).toEqual([[2, 2, 2, 2], [1, 1, 1, 1], [2, 2]]);
+  });
+
+  it('leaves no tensor behind, forward and backward', () => {
+    const params = { x: x(), y: y(), bias: bias() };
+    expect(leaked(() => axpy(params, { scale: 2 }))).toBe(0);
+    const step = m.valueAndGrad((p: Axpy) => ({ value: m.sum(axpy(p, { scale: 2 }).sum) as m.Scalar }));
+    expect(leaked(() => step(params) as unknown as m.TensorTree)).toBe(0);
+  });
+
+  it("runs the backend's kernel where it takes the shapes, and the portable form elsewhere", () => {
+    const portable = vi.fn(({ x: input }: { x: m.Tensor }) => ({ y: m.mul(input, 2) }));
+    const double = m.defineOp<{ x: m.Tensor }, { y: m.Tensor }, object>({
+      name: `TestDouble/${backend}`,
+      outputs: ['y'],
+      portable,
+      kernels: {
+        [backend]: (call: m.KernelCall<{ x: m.Tensor }, object>) =>
+          call.inputs.x.shape.length === 1
+            ? m.hostKernel<{ x: m.Tensor }, object>({
+                outputs: (inputs) => [{ shape: inputs.x.shape }],
+                run: (inputs, [out]) => inputs.x.data.forEach((value: number, i: number) => { (out as m.HostArray).data[i] = value + value; }),
+              })[backend]?.(call)
+            : undefined,
+      },
+    });
+    expect(host(double({ x: m.tensor1d([1, 2]) }, {}).y)).toEqual([2, 4]);
+    expect(portable).not.toHaveBeenCalled();
+    expect(host(double({ x: x() }, {}).y)).toEqual([2, 4, 6, 8]);
+    expect(portable).toHaveBeenCalledOnce();
+  });
+
+  it('is a constant to gradients where it defines none', () => {
+    const round = m.defineOp<{ x: m.Tensor }, { y: m.Tensor }, object>({
+      name: 'TestRound',
+      outputs: ['y'],
+      portable: ({ x: input }) => ({ y: m.floor(m.add(input, 0.5)) }),
+    });
+    const { grads } = m.valueAndGrad((p: m.Tensor) => ({ value: m.sum(m.mul(p, round({ x: p }, {}).y)) as m.Scalar }))(m.tensor1d([1.2, 2.7]));
+    expect(host(grads)).toEqual([1, 3]);
+  });
+
+  it('names the op and the input whose gradient is missing', () => {
+    const half = m.defineOp<{ x: m.Tensor; w: m.Tensor }, { y: m.Tensor }, object>({
+      name: 'TestHalf',
+      outputs: ['y'],
+      portable: ({ x: input, w }) => ({ y: m.mul(input, w) }),
+      gradient: ({ grads }) => ({ x: grads.y }),
+    });
+    const run = () => m.valueAndGrad((p: { x: m.Tensor; w: m.Tensor }) => ({ value: m.sum(half(p, {}).y) as m.Scalar }))({ x: x(), w: y() });
+    expect(run).toThrow(expect.objectContaining({ code: 'kernel', where: 'TestHalf(w)', fix: expect.stringContaining('stopGradient') }));
+  });
+
+  it('saves outputs for the gradient in the order in which the op declares them', () => {
+    const op = m.defineOp<{ x: m.Tensor }, { first: m.Tensor; second: m.Tensor; third: m.Tensor }, object>({
+      name: 'TestSaved',
+      outputs: ['first', 'second', 'third'],
+      savedOutputs: ['third', 'first'],
+      portable: ({ x: input }) => ({ first: m.mul(input, 1), second: m.mul(input, 2), third: m.mul(input, 3) }),
+      gradient: ({ outputs }) => ({ x: m.sub(m.mul(outputs.third, 10), outputs.first) }),
+    });
+    const { grads } = m.valueAndGrad((p: m.Tensor) => ({ value: m.sum(op({ x: p }, {}).second) as m.Scalar }))(m.tensor1d([1, 2]));
+    expect(host(grads)).toEqual([29, 58]);
+  });
+
+  it('may pass an input through as an output', () => {
+    const pass = m.defineOp<{ x: m.Tensor; state: m.Tensor }, { y: m.Tensor; state: m.Tensor }, object>({
+      name: 'TestPass',
+      outputs: ['y', 'state'],
+      portable: ({ x: input, state }) => ({ y: m.mul(input, 3), state }),
+      gradient: ({ grads }) => ({ x: m.mul(grads.y, 3), state: grads.state }),
+    });
+    const params = { x: m.tensor1d([1, 2]), state: m.tensor1d([5]) };
+    const { grads } = m.valueAndGrad((p: typeof params) => {
+      const { y, state } = pass(p, {});
+      return { value: m.add(m.sum(y), m.sum(m.square(state))) as m.Scalar };
+    })(params);
+    expect([host(grads.x), host(grads.state)]).toEqual([[3, 3], [10]]);
+    expect(leaked(() => pass(params, {}))).toBe(0);
+    expect(host(params.state)).toEqual([5]);
+  });
+});

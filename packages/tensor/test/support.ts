@@ -1,0 +1,38 @@
+// What the suites of this package share.
+import '@mnemix/testkit';
+import { describe } from 'vitest';
+import * as m from '../src/index.ts';
+
+export const hostBackends = ['cpu', 'wasm'] as const;
+
+/** Runs a suite on the CPU and the WASM backend. */
+export function onHostBackends(name: string, suite: (backend: 'cpu' | 'wasm') => void): void {
+  describe.each(hostBackends)(`${name} on %s`, (backend) => suite(backend));
+}
+
+/** Which WebGPU adapter the test run found (tools/webgpu): a real one, or a software one. */
+const adapter = ({ software: 'webgpu-software', real: 'webgpu' } as const)[process.env.MNEMIX_WEBGPU ?? ''];
+
+/** A suite that needs WebGPU; where there is none, its name says why. */
+export function onWebgpu(name: string, suite: (backend: 'webgpu' | 'webgpu-software') => void): void {
+  if (adapter) describe(`${name} on ${adapter}`, () => suite(adapter));
+  else describe.skip(`${name} (skipped: ${process.env.MNEMIX_WEBGPU_REASON ?? 'no WebGPU adapter'})`, () => suite('webgpu'));
+}
+
+export const host = (x: m.Tensor): number[] => Array.from(x.dataSync());
+export const read = async (x: m.Tensor): Promise<number[]> => Array.from(await x.data());
+
+/** Distinct numbers in [low, high], far enough from each other that a small step changes no order. */
+export function spread(shape: number[], seed: number, low = -2, high = 2): m.Tensor {
+  const size = shape.reduce((a, b) => a * b, 1);
+  const order = m.Rng.of(seed).permutation(size);
+  return m.tensor(Float32Array.from(order, (rank) => low + ((rank + 0.5) / size) * (high - low)), shape);
+}
+
+/** Tensors that `f` leaves behind, its result freed. */
+export function leaked(f: () => m.TensorTree | void): number {
+  const before = m.memory().numTensors;
+  const result = f();
+  if (result !== undefined) m.disposeTree(result as m.TensorTree);
+  return m.memory().numTensors - before;
+}
