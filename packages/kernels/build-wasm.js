@@ -9,7 +9,14 @@ const here = import.meta.dirname;
 const target = join(here, 'src/wasm/generated.ts');
 
 const common = [
-  'assembly/index.ts', '--runtime', 'stub', '--importMemory', '--noExportMemory', '-O3', '--enable', 'simd',
+  'assembly/index.ts',
+  '--runtime',
+  'stub',
+  '--importMemory',
+  '--noExportMemory',
+  '-O3',
+  '--enable',
+  'simd',
 ];
 /** A shared memory must state its largest size in the module: tfjs's has 65,536 pages, 4 GiB. */
 const variants = {
@@ -18,7 +25,9 @@ const variants = {
 };
 
 function fingerprint() {
-  const hash = createHash('sha256').update(readFileSync(import.meta.filename)).update(compiler.version);
+  const hash = createHash('sha256')
+    .update(readFileSync(import.meta.filename))
+    .update(compiler.version);
   for (const file of readdirSync(join(here, 'assembly'), { recursive: true, encoding: 'utf8' }).sort()) {
     if (file.endsWith('.ts')) hash.update(file).update(readFileSync(join(here, 'assembly', file)));
   }
@@ -50,7 +59,9 @@ if (!existsSync(target) || !readFileSync(target, 'utf8').startsWith(stamp)) {
   for (const [name, options] of Object.entries(variants)) {
     const binary = await compile(options);
     if (name === 'simd') {
-      const kernels = WebAssembly.Module.exports(new WebAssembly.Module(binary)).map((entry) => `'${entry.name}'`);
+      const kernels = WebAssembly.Module.exports(new WebAssembly.Module(binary)).map(
+        (entry) => `'${entry.name}'`,
+      );
       lines.push(`export type KernelName =\n  | ${kernels.join('\n  | ')};`);
     }
     lines.push(`export const ${name}: string =\n  '${binary.toString('base64')}';`);

@@ -16,6 +16,9 @@ export default defineConfig({
     // Dawn and tfjs's threads want a process of their own for each test file.
     pool: 'forks',
     globalSetup: fileURLToPath(new URL('./vitest-setup.js', import.meta.url)),
+    // The plain CPU backend on a busy machine takes its time.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     passWithNoTests: true,
   },
 });

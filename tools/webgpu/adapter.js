@@ -26,7 +26,10 @@ function probe(env) {
     : { reason: stderr.trim().split('\n')[0] || 'Dawn found no adapter' };
 }
 
-/** @param {string} driver @param {string} [libraries] */
+/**
+ * @param {string} driver
+ * @param {string} [libraries] folder of the Vulkan loader, where the system need not have one
+ */
 function softwareEnvironment(driver, libraries) {
   /** @type {Record<string, string>} */
   const env = { VK_DRIVER_FILES: driver, VK_ICD_FILENAMES: driver };
@@ -37,32 +40,35 @@ function softwareEnvironment(driver, libraries) {
 }
 
 /** @returns {Found} */
-export function findAdapter() {
-  const own = probe({});
-  if (own.adapter && !own.adapter.software) {
-    return { kind: 'real', reason: `${own.adapter.vendor} ${own.adapter.description}`, env: {} };
-  }
-  const why = [own.adapter ? 'the system offers a software adapter only' : `system: ${own.reason}`];
-
-  if (existsSync(debianDriver)) {
-    const env = softwareEnvironment(debianDriver);
-    const debian = probe(env);
-    if (debian.adapter)
-      return { kind: 'software', reason: `${debian.adapter.description}, ${debianDriver}`, env };
-    why.push(`${debianDriver}: ${debian.reason}`);
-  }
-
+export function findSoftwareAdapter() {
+  /** @type {{ origin: string, env: Record<string, string> }[]} */
+  const places = [];
+  const why = [];
+  if (existsSync(debianDriver)) places.push({ origin: debianDriver, env: softwareEnvironment(debianDriver) });
   const packaged = unpackChromium();
   if ('reason' in packaged) {
     why.push(packaged.reason);
   } else {
     const env = softwareEnvironment(packaged.driver, packaged.folder);
-    const npm = probe(env);
-    const origin = `@sparticuz/chromium ${packaged.version}`;
-    if (npm.adapter) return { kind: 'software', reason: `${npm.adapter.description}, ${origin}`, env };
-    why.push(`${origin}: ${npm.reason}`);
+    places.push({ origin: `@sparticuz/chromium ${packaged.version}`, env });
+  }
+  for (const { origin, env } of places) {
+    const { adapter, reason } = probe(env);
+    if (adapter) return { kind: 'software', reason: `${adapter.description}, ${origin}`, env };
+    why.push(`${origin}: ${reason}`);
   }
   return { kind: 'none', reason: why.join('; '), env: {} };
+}
+
+/** @returns {Found} */
+function findAdapter() {
+  const { adapter, reason } = probe({});
+  if (adapter && !adapter.software) {
+    return { kind: 'real', reason: `${adapter.vendor} ${adapter.description}`, env: {} };
+  }
+  const software = findSoftwareAdapter();
+  if (software.kind !== 'none') return software;
+  return { ...software, reason: `system: ${reason ?? 'a software adapter only'}; ${software.reason}` };
 }
 
 /** Puts the adapter into this process's environment, from where child processes inherit it. Does nothing twice. */

@@ -1,4 +1,5 @@
 // Checkpoints of a run: everything that the next step depends on, in one safetensors file.
+import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { decodeSafetensors, encodeSafetensors, fromHost, toHost, type HostTensor } from '@mnemix/lm';
@@ -41,7 +42,10 @@ const stepOf = (path: string): number => Number(/\d+/.exec(basename(path))?.[0])
 /** Paths of a folder's checkpoints, oldest first. */
 export async function listCheckpoints(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => /^step-\d+\.safetensors$/.test(name)).sort().map((name) => join(folder, name));
+  return names
+    .filter((name) => /^step-\d+\.safetensors$/.test(name))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
 /** Writes a checkpoint, then drops those that are neither among the newest `keep` nor the best. */
@@ -51,9 +55,11 @@ export async function saveCheckpoint(
   position: Position,
   config: Config,
 ): Promise<string> {
-  const metadata = { format: FORMAT, position: JSON.stringify(position), config: JSON.stringify(config) };
+  const tensors = await toHost({ ...tree });
+  const texts = { position: JSON.stringify(position), config: JSON.stringify(config) };
+  const metadata = { format: FORMAT, ...texts, checksum: checksumOf(texts, tensors) };
   const path = checkpointPath(folder, position.step);
-  await writeAtomically(path, encodeSafetensors({ tensors: await toHost({ ...tree }), metadata }));
+  await writeAtomically(path, encodeSafetensors({ tensors, metadata }));
   for (const old of (await listCheckpoints(folder)).slice(0, -config.output.keep)) {
     if (stepOf(old) !== position.best?.step) await rm(old);
   }
@@ -67,11 +73,17 @@ export async function saveCheckpoint(
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const bytes = await readFile(path).catch((cause: Error) => {
-    throw new MnemixError({ code: 'file', where: path, message: `it cannot be read (${cause.message}).`, fix: 'Check the path.', cause });
+    throw new MnemixError({
+      code: 'file',
+      where: path,
+      message: `it cannot be read (${cause.message}).`,
+      fix: 'Check the path.',
+      cause,
+    });
   });
-  const { tensors, metadata } = decodeSafetensors(new Uint8Array(bytes), path);
-  const { format = 'not named', position, config } = metadata;
-  if (format !== FORMAT || position === undefined || config === undefined) {
+  const { tensors, metadata } = decodeSafetensors(bytes, path);
+  const { format = 'not named', position = '', config = '', checksum } = metadata;
+  if (format !== FORMAT) {
     throw new MnemixError({
       code: 'checkpoint',
       where: path,
@@ -79,7 +91,32 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
       fix: 'Name a file from the checkpoints folder of a run.',
     });
   }
-  return { path, tensors, position: JSON.parse(position) as Position, config: checkConfig(JSON.parse(config)) };
+  if (checksum !== checksumOf({ position, config }, tensors)) {
+    throw new MnemixError({
+      code: 'checkpoint',
+      where: path,
+      message: 'its content does not have the checksum that it was saved with: damaged.',
+      fix: 'Delete it, so that the run continues from the checkpoint before it.',
+    });
+  }
+  return {
+    path,
+    tensors,
+    position: JSON.parse(position) as Position,
+    config: checkConfig(JSON.parse(config)),
+  };
+}
+
+/** SHA-256 of all that matters: the format itself would not notice a changed digit or a changed weight. */
+function checksumOf(
+  { position, config }: { position: string; config: string },
+  tensors: Readonly<Record<string, HostTensor>>,
+): string {
+  const hash = createHash('sha256').update(`${position}\n${config}\n`);
+  for (const [name, { shape, data }] of Object.entries(tensors)) {
+    hash.update(`${name} ${shape.join('×')}\n`).update(data);
+  }
+  return hash.digest('hex');
 }
 
 /**

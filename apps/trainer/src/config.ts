@@ -7,10 +7,14 @@ const fraction = z.number().min(0).max(1);
 const folderName = z.string().regex(/^[\w][\w.-]*$/, 'must consist of letters, digits, ".", "_" and "-"');
 
 const recallTask = z.strictObject({
-  kind: z.literal('recall').describe('Multi-query associative recall (MQAR): key-value pairs, then keys to answer.'),
+  kind: z
+    .literal('recall')
+    .describe('Multi-query associative recall (MQAR): key-value pairs, then keys to answer.'),
   tokens: count.default(32).describe('Length of a sequence. Even, and at least 4 × pairs.'),
   pairs: count.default(4).describe('Key-value pairs to remember.'),
-  vocabSize: count.default(64).describe('Symbols, more than tokens: 0 is blank, the lower half keys, the upper half values.'),
+  vocabSize: count
+    .default(64)
+    .describe('Symbols, more than tokens: 0 is blank, the lower half keys, the upper half values.'),
   fill: z.enum(['random', 'blank']).default('random').describe('What stands between the queries.'),
   mixture: z
     .array(z.strictObject({ tokens: count, pairs: count, weight: z.number().positive().optional() }))
@@ -21,7 +25,7 @@ const recallTask = z.strictObject({
 
 const textTask = z.strictObject({
   kind: z.literal('text').describe('Next-token prediction on text.'),
-  file: z.string().optional().describe('A UTF-8 text file. Left out: a public-domain book that comes along.'),
+  file: z.string().optional().describe('A UTF-8 text file. Left out: Moby-Dick.'),
   tokenizer: z.string().default('bytes').describe('`bytes`, or the path of a Hugging Face tokenizer.json.'),
   tokens: count.default(128).describe('Length of a sequence.'),
 });
@@ -29,31 +33,50 @@ const textTask = z.strictObject({
 const model = z.strictObject({
   width: count.default(64).describe('Width of the residual stream.'),
   layers: count.default(2).describe('Residual blocks.'),
-  cell: z.enum(Object.keys(cells) as [CellName]).default('gated_delta_net').describe('The memory cell.'),
+  cell: z
+    .enum(Object.keys(cells) as [CellName])
+    .default('gated_delta_net')
+    .describe('The memory cell.'),
   heads: count.default(1).describe('Heads of each memory.'),
   keyWidth: count.optional().describe('Key width of a head. Left out: width / heads.'),
   valueWidth: count.optional().describe('Value width of a head. Left out: keyWidth.'),
-  memories: count.default(4).describe('Memories that a router chooses between. 1 without a shared one: the cell alone.'),
+  memories: count
+    .default(4)
+    .describe('Memories that a router chooses between. 1 without a shared one: the cell alone.'),
   topK: count.default(2).describe('Memories that each token is written to. At most `memories`.'),
   shared: z.boolean().default(true).describe('One more memory, which every token is written to.'),
   singleKvProj: z.boolean().default(false).describe('All memories share their key and value projections.'),
   mlpWidth: z.int().min(0).default(0).describe('Hidden width of the SwiGLU after each mixer. 0: none.'),
   tieEmbeddings: z.boolean().default(false).describe('The output layer is the embedding, transposed.'),
-  initializerRange: z.number().positive().default(0.02).describe('Standard deviation of embedding, head and SwiGLU.'),
+  initializerRange: z
+    .number()
+    .positive()
+    .default(0.02)
+    .describe('Standard deviation of embedding, head and SwiGLU.'),
   balance: z.number().min(0).default(0.01).describe('Weight of the load-balancing loss.'),
   zLoss: z.number().min(0).default(0).describe('Weight of the router z-loss.'),
 });
 
 const optimizer = z.strictObject({
   learningRate: z.number().positive().default(3e-3).describe('The highest learning rate.'),
-  schedule: z.enum(['cosine', 'linear', 'constant']).default('cosine').describe('How it falls after the warm-up.'),
+  schedule: z
+    .enum(['cosine', 'linear', 'constant'])
+    .default('cosine')
+    .describe('How it falls after the warm-up.'),
   warmupSteps: z.int().min(0).default(0).describe('Steps over which it rises.'),
-  finalRatio: fraction.default(0).describe('Share of it that is left after the last step (cosine and linear).'),
+  finalRatio: fraction
+    .default(0)
+    .describe('Share of it that is left after the last step (cosine and linear).'),
   weightDecay: z.number().min(0).default(0.1).describe('AdamW; norms, biases, A_log and dt_bias are exempt.'),
   beta1: z.number().min(0).lt(1).default(0.9).describe("Decay of the gradient's running mean."),
   beta2: z.number().min(0).lt(1).default(0.95).describe('Decay of the running mean of its square.'),
   epsilon: z.number().positive().default(1e-8).describe('Added to the root of the mean square.'),
-  clipNorm: z.number().positive().nullable().default(1).describe('Largest norm of the gradient. null: no clipping.'),
+  clipNorm: z
+    .number()
+    .positive()
+    .nullable()
+    .default(1)
+    .describe('Largest norm of the gradient. null: no clipping.'),
 });
 
 const training = z.strictObject({
@@ -79,7 +102,9 @@ function overridesOf<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
     const type = field instanceof z.ZodDefault ? field.unwrap() : field;
     return [key, z.optional(type).describe((field as z.ZodType).description ?? '')];
   });
-  return z.strictObject(Object.fromEntries(bare)) as unknown as z.ZodType<Partial<z.output<z.ZodObject<Shape>>>>;
+  return z.strictObject(Object.fromEntries(bare)) as unknown as z.ZodType<
+    Partial<z.output<z.ZodObject<Shape>>>
+  >;
 }
 
 export const configSchema = z.strictObject({
@@ -97,7 +122,9 @@ export const configSchema = z.strictObject({
   beside: z
     .record(folderName, overridesOf(model))
     .default({})
-    .describe('Models to train on the same task beside the main one: their names, and what differs in `model`.'),
+    .describe(
+      'Models to train on the same task beside the main one: their names, and what differs in `model`.',
+    ),
 });
 
 /** What a user writes: nearly every key may be left out. */
@@ -107,10 +134,9 @@ export type ConfigInput = z.input<typeof configSchema>;
 export type Config = z.output<typeof configSchema>;
 export type ModelConfig = Config['model'];
 export type TaskConfig = Config['task'];
-export type OptimizerConfig = Config['optimizer'];
 
-/** The schema for editors (JSON Schema 2020-12), of what a user writes. */
+/** The schema for editors (JSON Schema draft 7), of what a user writes. */
 export function configJsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(configSchema, { io: 'input' });
+  const schema = z.toJSONSchema(configSchema, { io: 'input', target: 'draft-7' });
   return { ...schema, title: 'mnemix training configuration' };
 }

@@ -56,18 +56,33 @@ function modelContradictions(section: string, model: ModelConfig): Contradiction
   return found;
 }
 
-function recallContradictions({ tokens, pairs, vocabSize }: Extract<TaskConfig, { kind: 'recall' }>): Contradiction[] {
+function recallContradictions({
+  tokens,
+  pairs,
+  vocabSize,
+}: Extract<TaskConfig, { kind: 'recall' }>): Contradiction[] {
   const found: Contradiction[] = [];
   const add = (key: string, other: string, message: string, fix: string): void => {
     found.push({ where: `task.${key}`, message, fix, keys: [`task.${key}`, `task.${other}`] });
   };
-  if (tokens % 2 !== 0) add('tokens', 'tokens', `is ${tokens}, but tokens come in pairs.`, `Use ${tokens + 1}.`);
+  if (tokens % 2 !== 0)
+    add('tokens', 'tokens', `is ${tokens}, but tokens come in pairs.`, `Use ${tokens + 1}.`);
   if (4 * pairs > tokens) {
     const fix = `Use at most ${Math.floor(tokens / 4)} pairs, or at least ${4 * pairs} tokens.`;
-    add('pairs', 'tokens', `is ${pairs}, which with their queries take ${4 * pairs} of ${tokens} tokens.`, fix);
+    add(
+      'pairs',
+      'tokens',
+      `is ${pairs}, which with their queries take ${4 * pairs} of ${tokens} tokens.`,
+      fix,
+    );
   }
   if (vocabSize <= tokens) {
-    add('vocabSize', 'tokens', `is ${vocabSize}, not more than the ${tokens} tokens of a sequence.`, `Use at least ${tokens + 1}.`);
+    add(
+      'vocabSize',
+      'tokens',
+      `is ${vocabSize}, not more than the ${tokens} tokens of a sequence.`,
+      `Use at least ${tokens + 1}.`,
+    );
   }
   return found;
 }

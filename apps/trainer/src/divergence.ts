@@ -39,8 +39,12 @@ export function divergenceError(divergence: {
   readonly lastCheckpoint: string | undefined;
 }): MnemixError {
   const { step, found, offender, lastCheckpoint } = divergence;
-  const tensor = offender ? `the first tensor that is not finite is ${offender}` : 'every single tensor is finite';
-  const goodOne = lastCheckpoint ? `The last good checkpoint is ${lastCheckpoint}.` : 'No checkpoint had been saved yet.';
+  const tensor = offender
+    ? `the first tensor that is not finite is ${offender}`
+    : 'every single tensor is finite';
+  const goodOne = lastCheckpoint
+    ? `The last good checkpoint is ${lastCheckpoint}.`
+    : 'No checkpoint had been saved yet.';
   return new MnemixError({
     code: 'diverged',
     where: `step ${step}`,

@@ -25,7 +25,7 @@ export function throwFaults(faults: readonly Fault[]): void {
 }
 
 /** A library's error as a fault. Its message has the form `where: message fix`. */
-export function toFault(error: MnemixError): Fault {
+function toFault(error: MnemixError): Fault {
   const { where, fix, message } = error;
   const isWhole = message.startsWith(`${where}: `) && message.endsWith(` ${fix}`);
   return { where, fix, message: isWhole ? message.slice(where.length + 2, -fix.length - 1) : message };
@@ -49,7 +49,11 @@ export function describeError(error: unknown, { debug = false } = {}): { text: s
     return { text: faultText(toFault(error)) + stack, exitCode };
   }
   const message = error instanceof Error ? error.message : String(error);
-  const unexpected = { where: 'mnemix', message, fix: 'This is not an error that was foreseen; --debug shows its stack.' };
+  const unexpected = {
+    where: 'mnemix',
+    message,
+    fix: 'This is not an error that was foreseen; --debug shows its stack.',
+  };
   return { text: faultText(unexpected) + stack, exitCode: exitCodes.failed };
 }
 

@@ -1,4 +1,5 @@
 // How well a model predicts sequences that it was not trained on.
+import { setImmediate } from 'node:timers/promises';
 import type { LmParams } from '@mnemix/lm';
 import type { Task } from '@mnemix/tasks';
 import { AsyncScope, concat, mul, reshape, tensor2d, type Rng, type Tensor2D } from '@mnemix/tensor';
@@ -24,7 +25,11 @@ export interface EvaluationData {
 }
 
 /** Loss and accuracy over held-out sequences. Keeps no tensors. */
-export async function evaluate(model: TrainableModel, params: LmParams, data: EvaluationData): Promise<Evaluation> {
+export async function evaluate(
+  model: TrainableModel,
+  params: LmParams,
+  data: EvaluationData,
+): Promise<Evaluation> {
   const { task, rng, sequences, batch } = data;
   let [loss, correct, counted] = [0, 0, 0];
   const batches = Math.min(Math.ceil(sequences / batch), task.batchesPerEpoch(batch, 'test'));
@@ -40,6 +45,8 @@ export async function evaluate(model: TrainableModel, params: LmParams, data: Ev
     loss += lossSum as number;
     correct += correctSum as number;
     counted += countedSum as number;
+    // Signals are only heard between turns of the event loop.
+    await setImmediate();
   }
   return { loss: loss / counted, accuracy: correct / counted, counted };
 }

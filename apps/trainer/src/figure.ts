@@ -3,7 +3,7 @@ import { LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { isEvaluation, type EvaluationEntry, type LogEntry, type StepEntry } from './log.ts';
+import { isEvaluation, isStep, type LogEntry, type StepEntry } from './log.ts';
 
 use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer]);
 
@@ -35,10 +35,23 @@ export function drawCurves(curves: readonly Curve[], { title, target }: FigureOp
     const line = { type: 'line' as const, name, color, showSymbol: false, lineStyle: { width: 2 } };
     return [
       { ...line, xAxisIndex: 0, yAxisIndex: 0, data: lossPoints(entries) },
-      { ...line, xAxisIndex: 1, yAxisIndex: 1, data: accuracyPoints(entries), markLine: targetLine(target) },
+      {
+        ...line,
+        xAxisIndex: 1,
+        yAxisIndex: 1,
+        data: accuracyPoints(entries),
+        showSymbol: true,
+        symbolSize: 5,
+        markLine: targetLine(target),
+      },
     ];
   });
-  const axis = { type: 'value' as const, nameLocation: 'middle' as const, nameGap: 28, splitLine: { lineStyle: { color: '#eee' } } };
+  const axis = {
+    type: 'value' as const,
+    nameLocation: 'middle' as const,
+    nameGap: 28,
+    splitLine: { lineStyle: { color: '#eee' } },
+  };
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: 960, height: 400 });
   chart.setOption({
     animation: false,
@@ -73,11 +86,11 @@ const targetLine = (target: number | undefined) =>
       };
 
 const accuracyPoints = (entries: readonly LogEntry[]): Point[] =>
-  (entries.filter(isEvaluation) as EvaluationEntry[]).map(({ step, unseen }) => [step, unseen.accuracy]);
+  entries.filter(isEvaluation).map(({ step, unseen }) => [step, unseen.accuracy]);
 
 /** Means over equal stretches of steps. */
 function lossPoints(entries: readonly LogEntry[]): Point[] {
-  const steps = entries.filter((entry): entry is StepEntry => !isEvaluation(entry));
+  const steps = entries.filter(isStep);
   const stretch = Math.ceil(steps.length / POINTS);
   const points: Point[] = [];
   for (let start = 0; start < steps.length; start += stretch) {

@@ -24,7 +24,11 @@ export interface JobSurroundings {
  * @param folder an existing job folder
  * @returns the exit code
  */
-export async function runJob(folder: string, config: Config, { screen, build }: JobSurroundings): Promise<number> {
+export async function runJob(
+  folder: string,
+  config: Config,
+  { screen, build }: JobSurroundings,
+): Promise<number> {
   const progress = createProgress(screen, config.output.logEvery);
   using interrupt = listenForInterrupt(() =>
     progress.note('Finishing this step, then saving. Press Ctrl-C again to leave at once.'),
@@ -34,7 +38,8 @@ export async function runJob(folder: string, config: Config, { screen, build }: 
   const results: Result[] = [];
   const runs = planJob(folder, config);
   for (const run of runs) {
-    if (run.folder !== folder && (await kindOf(run.folder)) === 'nothing') await createRunFolder(run.folder, run.config);
+    const isMissing = run.folder !== folder && (await kindOf(run.folder)) === 'nothing';
+    if (isMissing) await createRunFolder(run.folder, run.config);
     const paths = inFolder(run.folder);
     let result = await readResult(paths.result);
     if (result === undefined) {
@@ -43,10 +48,12 @@ export async function runJob(folder: string, config: Config, { screen, build }: 
       progress.note(describeRun(run, parts, size));
       const end = await train(run, parts, { progress, interrupt });
       if (end.ended === 'interrupted') {
-        progress.note(`Saved ${end.checkpoint} after step ${end.step}. Continue with: mnemix resume ${folder}`);
+        progress.note(
+          `Saved ${end.checkpoint} after step ${end.step}. Continue with: mnemix resume ${folder}`,
+        );
         return exitCodeOf(interrupt.requested ?? 'SIGINT');
       }
-      result = resultOf(end, { ...run, tokensPerStep: run.config.training.batch * parts.task.tokens }, size);
+      result = resultOf(end, run, size);
       await writeCurves(run.folder, [run], config);
       await writeResult(paths.result, result);
     }
@@ -58,11 +65,18 @@ export async function runJob(folder: string, config: Config, { screen, build }: 
   return exitCodes.done;
 }
 
-async function writeCurves(folder: string, runs: readonly PlannedRun[], { name, training }: Config): Promise<void> {
+async function writeCurves(
+  folder: string,
+  runs: readonly PlannedRun[],
+  { name, training }: Config,
+): Promise<void> {
   const curves = await Promise.all(
     runs.map(async (run) => ({ name: run.model, entries: await readLog(inFolder(run.folder).log) })),
   );
   // Loaded only now: the plotting library takes longer to load than all the rest.
   const { drawCurves } = await import('./figure.ts');
-  await writeAtomically(inFolder(folder).curves, drawCurves(curves, { title: name, target: training.stopAt }));
+  await writeAtomically(
+    inFolder(folder).curves,
+    drawCurves(curves, { title: name, target: training.stopAt }),
+  );
 }

@@ -9,6 +9,8 @@ export type LogEntry = StepEntry | EvaluationEntry;
 
 export interface StepEntry extends StepNumbers {
   readonly step: number;
+  /** Tokens of the step's batch. */
+  readonly tokens: number;
   /** Seconds of training up to here, pauses between resumptions excluded. */
   readonly seconds: number;
 }
@@ -19,6 +21,7 @@ export interface EvaluationEntry {
 }
 
 export const isEvaluation = (entry: LogEntry): entry is EvaluationEntry => 'unseen' in entry;
+export const isStep = (entry: LogEntry): entry is StepEntry => !isEvaluation(entry);
 
 /** The whole lines of a log; a last line that a killed writer left torn is not one. */
 export async function readLog(path: string): Promise<LogEntry[]> {
@@ -28,13 +31,22 @@ export async function readLog(path: string): Promise<LogEntry[]> {
   } catch {
     return [];
   }
-  const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n').slice(0, -1);
+  const lines = text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .slice(0, -1);
   return lines.map((line, i) => {
     try {
       return JSON.parse(line) as LogEntry;
     } catch (cause) {
       const fix = 'Remove the damaged line: only curves are made of it.';
-      throw new MnemixError({ code: 'file', where: `${path}:${i + 1}`, message: 'it is not JSON.', fix, cause });
+      throw new MnemixError({
+        code: 'file',
+        where: `${path}:${i + 1}`,
+        message: 'it is not JSON.',
+        fix,
+        cause,
+      });
     }
   });
 }

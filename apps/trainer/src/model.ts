@@ -25,7 +25,13 @@ function mixerOf(config: ModelConfig): MixerConfig {
 }
 
 /** Widths of a head mean the same for every cell here, so that one cell can be swapped for another. */
-function cellOf({ cell, width, heads, keyWidth = width / heads, valueWidth = keyWidth }: ModelConfig): CellConfig {
+function cellOf({
+  cell,
+  width,
+  heads,
+  keyWidth = width / heads,
+  valueWidth = keyWidth,
+}: ModelConfig): CellConfig {
   if (cell === 'gated_delta_net') {
     return { type: cell, heads, headWidth: keyWidth, expandV: valueWidth / keyWidth };
   }

@@ -19,7 +19,8 @@ export interface Parts {
 }
 
 /** Opens the backend that the configuration asks for. */
-export const openDevice = ({ backend }: Pick<Config, 'backend'>): Promise<BackendReport> => openBackend(backend);
+export const openDevice = ({ backend }: Pick<Config, 'backend'>): Promise<BackendReport> =>
+  openBackend(backend);
 
 /** @throws MnemixError before anything was written, where sizes do not fit or a file cannot be used */
 export async function buildParts(config: Config): Promise<Parts> {

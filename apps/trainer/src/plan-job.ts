@@ -4,7 +4,10 @@ import type { Config, ModelConfig } from './config.ts';
 
 /** The models of a job by name: the main one first. */
 export function modelsOf(config: Config): Record<string, ModelConfig> {
-  const beside = Object.entries(config.beside).map(([name, changes]) => [name, { ...config.model, ...changes }]);
+  const beside = Object.entries(config.beside).map(([name, changes]) => [
+    name,
+    { ...config.model, ...changes },
+  ]);
   return { [mainName(config.model)]: config.model, ...Object.fromEntries(beside) };
 }
 
@@ -38,7 +41,12 @@ export function planJob(folder: string, config: Config): PlannedRun[] {
   return Array.from({ length: seeds }, (_, i) => first + i).flatMap((seed) =>
     models.map(([name, model]) => {
       const label = seeds > 1 ? `${name} seed ${seed}` : name;
-      const alone: Config = { ...config, model, beside: {}, training: { ...config.training, seed, seeds: 1 } };
+      const alone: Config = {
+        ...config,
+        model,
+        beside: {},
+        training: { ...config.training, seed, seeds: 1 },
+      };
       return { folder: join(folder, `${name}-seed-${seed}`), config: alone, model: name, seed, label };
     }),
   );

@@ -64,24 +64,34 @@ export function statusLine(status: Status): string {
   return `${label ? `${label}  ` : ''}${parts.join(' · ')}`;
 }
 
+export interface RecentMeans {
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly tokensPerSecond: number;
+  readonly secondsPerStep: number;
+}
+
 /** Means over the latest steps: single batches jump too much to be read. */
 export class RecentSteps {
   private readonly window: StepEntry[] = [];
 
   constructor(private readonly size: number) {}
 
-  add(entry: StepEntry): { loss: number; accuracy: number; secondsPerStep: number } {
+  add(entry: StepEntry): RecentMeans {
     this.window.push(entry);
     // One more than the window: what lies between n + 1 steps is the time of n.
     if (this.window.length > this.size + 1) this.window.shift();
     const recent = this.window.slice(-this.size);
-    const mean = (of: (step: StepEntry) => number): number => recent.reduce((sum, step) => sum + of(step), 0) / recent.length;
+    const mean = (of: (step: StepEntry) => number): number =>
+      recent.reduce((sum, step) => sum + of(step), 0) / recent.length;
     const first = this.window[0] as StepEntry;
     const steps = entry.step - first.step;
+    const secondsPerStep = steps > 0 ? (entry.seconds - first.seconds) / steps : entry.seconds / entry.step;
     return {
       loss: mean((step) => step.loss),
       accuracy: mean((step) => step.accuracy),
-      secondsPerStep: steps > 0 ? (entry.seconds - first.seconds) / steps : entry.seconds / entry.step,
+      tokensPerSecond: mean((step) => step.tokens) / secondsPerStep,
+      secondsPerStep,
     };
   }
 }

@@ -30,7 +30,10 @@ export function resolveConfig(source: string, settings: readonly Setting[] = [])
     if (!(error instanceof UsageError)) throw error;
     const flags = new Map(settings.map(({ flag, key }) => [key, flag]));
     throw new UsageError(
-      error.faults.map((fault) => ({ ...fault, where: fault.where + (flags.has(fault.where) ? ` (${flags.get(fault.where)})` : '') })),
+      error.faults.map((fault) => ({
+        ...fault,
+        where: fault.where + (flags.has(fault.where) ? ` (${flags.get(fault.where)})` : ''),
+      })),
     );
   }
 }
@@ -49,16 +52,22 @@ export function checkConfig(raw: unknown): Config {
   const { issues } = parsed.error;
   // What remains without the faulty keys may contradict itself as well: say so in the same breath.
   const remaining = configSchema.safeParse(withoutFaulty(raw, issues));
-  const faultyValues = issues.filter(({ code }) => code !== 'unrecognized_keys').map(({ path }) => path.join('.'));
+  const faultyValues = issues
+    .filter(({ code }) => code !== 'unrecognized_keys')
+    .map(({ path }) => path.join('.'));
   const isSound = (key: string): boolean => !faultyValues.some((faulty) => key.startsWith(faulty));
-  const further = remaining.success ? contradictions(remaining.data).filter(({ keys }) => keys.every(isSound)) : [];
+  const further = remaining.success
+    ? contradictions(remaining.data).filter(({ keys }) => keys.every(isSound))
+    : [];
   throw new UsageError([...issues.flatMap((issue) => schemaFaults(issue, raw)), ...further]);
 }
 
 function withoutFaulty(raw: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
   const rest = structuredClone(raw);
   const remove = (path: readonly PropertyKey[]): void => {
-    const parent = path.slice(0, -1).reduce<unknown>((value, key) => (value as Json | undefined)?.[key as string], rest);
+    const parent = path
+      .slice(0, -1)
+      .reduce<unknown>((value, key) => (value as Json | undefined)?.[key as string], rest);
     if (typeof parent === 'object' && parent !== null) delete (parent as Json)[path.at(-1) as string];
   };
   for (const issue of issues) {
@@ -75,7 +84,11 @@ function readConfigFile(path: string): unknown {
     text = readFileSync(path, 'utf8');
   } catch {
     throw new UsageError([
-      { where: path, message: 'is neither a preset nor a readable file.', fix: `Name a JSON file, or one of the presets: ${names}.` },
+      {
+        where: path,
+        message: 'is neither a preset nor a readable file.',
+        fix: `Name a JSON file, or one of the presets: ${names}.`,
+      },
     ]);
   }
   const errors: ParseError[] = [];
@@ -101,7 +114,13 @@ function setKey(raw: Json, { flag, key, value }: Setting): Fault[] {
   for (const name of path) {
     const next = (section[name] ??= {});
     if (typeof next !== 'object') {
-      return [{ where: `${key} (${flag})`, message: `cannot be set: ${name} is ${JSON.stringify(next)}.`, fix: `Set ${name} itself.` }];
+      return [
+        {
+          where: `${key} (${flag})`,
+          message: `cannot be set: ${name} is ${JSON.stringify(next)}.`,
+          fix: `Set ${name} itself.`,
+        },
+      ];
     }
     section = next as Json;
   }

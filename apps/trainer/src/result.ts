@@ -47,18 +47,36 @@ export async function readResult(path: string): Promise<Result | undefined> {
 export function resultTable(results: readonly Result[], target: number | undefined): string {
   const models = [...new Set(results.map(({ model }) => model))];
   const header = [
-    'model', 'parameters', 'activated', 'state', 'unseen accuracy',
-    ...(target === undefined ? [] : [`steps to ${percent(target)}`]), 'tokens/s', 'time',
+    'model',
+    'parameters',
+    'activated',
+    'state',
+    'unseen accuracy',
+    ...(target === undefined ? [] : [`steps to ${percent(target)}`]),
+    'tokens/s',
+    'time',
   ];
   const rows = models.map((model) => {
     const runs = results.filter((result) => result.model === model);
     const { total, activated, stateBytes } = runs[0] as Result;
     return [
-      model, quantity(total), quantity(activated), bytes(stateBytes),
-      spread(runs.map(({ unseen }) => unseen.accuracy), percent),
+      model,
+      quantity(total),
+      quantity(activated),
+      bytes(stateBytes),
+      spread(
+        runs.map(({ unseen }) => unseen.accuracy),
+        percent,
+      ),
       ...(target === undefined ? [] : [stepsToTarget(runs)]),
-      spread(runs.map(({ tokens, seconds }) => tokens / seconds), quantity),
-      spread(runs.map(({ seconds }) => seconds), duration),
+      spread(
+        runs.map(({ tokens, seconds }) => tokens / seconds),
+        quantity,
+      ),
+      spread(
+        runs.map(({ seconds }) => seconds),
+        duration,
+      ),
     ];
   });
   return table([header, ...rows]);
@@ -69,7 +87,10 @@ function stepsToTarget(runs: readonly Result[]): string {
   const there = runs.filter(({ ended }) => ended === 'target');
   const most = Math.max(...runs.map(({ steps }) => steps));
   if (there.length === 0) return `not within ${most}`;
-  const steps = spread(there.map((run) => run.steps), (value) => value.toFixed(0));
+  const steps = spread(
+    there.map((run) => run.steps),
+    (value) => value.toFixed(0),
+  );
   return there.length === runs.length ? steps : `${steps}, ${there.length} of ${runs.length} seeds`;
 }
 
@@ -80,15 +101,15 @@ function spread(values: readonly number[], format: (value: number) => string): s
 }
 
 /** What a training that was not interrupted came to. */
-export function resultOf(end: TrainingEnd, run: { model: string; seed: number; tokensPerStep: number }, size: Size): Result {
-  const { ended, step, seconds, unseen } = end;
+export function resultOf(end: TrainingEnd, run: { model: string; seed: number }, size: Size): Result {
+  const { ended, step, tokens, seconds, unseen } = end;
   if (ended === 'interrupted' || !unseen) throw new Error('an interrupted run has no result');
   return {
     model: run.model,
     seed: run.seed,
     ended,
     steps: step,
-    tokens: step * run.tokensPerStep,
+    tokens,
     seconds,
     unseen: { loss: unseen.loss, accuracy: unseen.accuracy },
     ...size,

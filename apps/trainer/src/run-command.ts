@@ -4,6 +4,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { resumeCommand } from './commands/resume.ts';
+import { schemaCommand } from './commands/schema.ts';
 import { trainCommand } from './commands/train.ts';
 import { describeError, exitCodes, UsageError } from './errors.ts';
 
@@ -13,8 +14,11 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   const program = new Command('mnemix')
     .description('Train and try Mixture-of-Memories and linear-attention models.')
     .option('--debug', 'print the stack of an error')
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted (and saved).');
-  const commands = [trainCommand, resumeCommand, evalCommand, generateCommand, doctorCommand];
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted (and saved).',
+    );
+  const commands = [trainCommand, resumeCommand, evalCommand, generateCommand, doctorCommand, schemaCommand];
   for (const command of commands) program.addCommand(command((code) => (exitCode = code)));
   for (const command of [program, ...program.commands]) takeOurForm(command);
   try {

@@ -53,14 +53,18 @@ export async function createRunFolder(folder: string, config: Config): Promise<v
  * @throws UsageError otherwise
  */
 export async function checkFree(folder: string): Promise<void> {
-  const content = await readdir(folder).catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? [] : ['?']));
+  const content = await readdir(folder).catch((error: NodeJS.ErrnoException) =>
+    error.code === 'ENOENT' ? [] : ['?'],
+  );
   if (content.length === 0) return;
   const isRun = content.includes('config.json');
   throw new UsageError([
     {
       where: folder,
       message: isRun ? 'holds a run already.' : 'exists, and is not an empty folder.',
-      fix: isRun ? `Continue it with \`mnemix resume ${folder}\`, or name another folder.` : 'Name another folder.',
+      fix: isRun
+        ? `Continue it with \`mnemix resume ${folder}\`, or name another folder.`
+        : 'Name another folder.',
     },
   ]);
 }
@@ -74,14 +78,24 @@ export async function readRunFolder(folder: string): Promise<Config> {
   const { config } = inFolder(folder);
   const text = await readFile(config, 'utf8').catch(() => {
     throw new UsageError([
-      { where: folder, message: 'is not a run folder: there is no config.json in it.', fix: 'Name a folder that `mnemix train` made.' },
+      {
+        where: folder,
+        message: 'is not a run folder: there is no config.json in it.',
+        fix: 'Name a folder that `mnemix train` made.',
+      },
     ]);
   });
   try {
     return checkConfig(JSON.parse(text));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new MnemixError({ code: 'file', where: config, message: 'it is not valid JSON.', fix: 'Restore it.', cause: error });
+    throw new MnemixError({
+      code: 'file',
+      where: config,
+      message: 'it is not valid JSON.',
+      fix: 'Restore it.',
+      cause: error,
+    });
   }
 }
 

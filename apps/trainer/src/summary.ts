@@ -19,7 +19,11 @@ export function describeDevice({ name, adapter, software, simd, threads, feature
 }
 
 /** Task, model, its sizes, and the size of a step. */
-export function describeRun(run: { config: Config; folder: string; label: string }, { task }: Parts, size: Size): string {
+export function describeRun(
+  run: { config: Config; folder: string; label: string },
+  { task }: Parts,
+  size: Size,
+): string {
   const { config, folder, label } = run;
   const { batch, steps } = config.training;
   return [
@@ -36,13 +40,15 @@ export function describeRun(run: { config: Config; folder: string; label: string
 }
 
 /** E.g. `2 layers of width 64: 4 gated_delta_net memories, top-2, and a shared one`. */
-export function describeModel(model: ModelConfig): string {
+function describeModel(model: ModelConfig): string {
   const { width, layers, cell, memories, topK, shared } = model;
-  const mixer = isRouted(model) ? `${memories} ${cell} memories, top-${topK}${shared ? ', and a shared one' : ''}` : cell;
+  const mixer = isRouted(model)
+    ? `${memories} ${cell} memories, top-${topK}${shared ? ', and a shared one' : ''}`
+    : cell;
   return `${layers} ${layers === 1 ? 'layer' : 'layers'} of width ${width}: ${mixer}`;
 }
 
 function describeTask(task: TaskConfig): string {
-  if (task.kind === 'text') return `text of ${task.file ?? 'the book that comes along'}, ${task.tokenizer} as tokens`;
+  if (task.kind === 'text') return `${task.file ?? 'Moby-Dick'}, ${task.tokenizer} as tokens`;
   return `recall ${task.pairs} pairs among ${task.tokens} tokens of ${task.vocabSize} symbols`;
 }

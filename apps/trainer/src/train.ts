@@ -8,7 +8,7 @@ import { evaluate, type Evaluation } from './evaluate.ts';
 import { removePartials } from './files.ts';
 import { percent } from './format.ts';
 import type { Interrupt } from './interrupt.ts';
-import { isEvaluation, LogWriter, type LogEntry, type StepEntry } from './log.ts';
+import { isStep, LogWriter, type StepEntry } from './log.ts';
 import type { Parts } from './parts.ts';
 import { RecentSteps, type Progress } from './progress.ts';
 import { inFolder } from './run-folder.ts';
@@ -32,6 +32,8 @@ export interface TrainingEnd {
   /** `target`: unseen data were predicted as well as `training.stopAt` asks. */
   readonly ended: 'target' | 'steps' | 'interrupted';
   readonly step: number;
+  /** Tokens that it was trained on. */
+  readonly tokens: number;
   /** Seconds of training. */
   readonly seconds: number;
   /** The newest checkpoint. */
@@ -46,18 +48,28 @@ export interface TrainingEnd {
  *
  * @throws MnemixError `diverged` where loss or gradient are no longer finite
  */
-export async function train(run: Run, parts: Parts, { progress, interrupt }: Surroundings): Promise<TrainingEnd> {
+export async function train(
+  run: Run,
+  parts: Parts,
+  { progress, interrupt }: Surroundings,
+): Promise<TrainingEnd> {
   const { task, model } = parts;
   const { training, output } = run.config;
   const paths = inFolder(run.folder);
+  const prefix = run.label && `${run.label}  `;
 
   for (const folder of [paths.checkpoints, paths.tensorboard]) await mkdir(folder, { recursive: true });
   for (const folder of [run.folder, paths.checkpoints]) await removePartials(folder);
   let { state, rng, best, reached, checkpoint } = await standOf(run, parts);
   const stepsDone = (): number => state.optimizer.step;
   await using log = await LogWriter.continueAfter(paths.log, stepsDone());
-  await using events = output.tensorboard ? await EventWriter.create(paths.tensorboard, stepsDone()) : undefined;
-  const seconds = stopwatch(log.earlier);
+  await using events = output.tensorboard
+    ? await EventWriter.create(paths.tensorboard, stepsDone())
+    : undefined;
+  const earlierSteps = log.earlier.filter(isStep);
+  let tokens = earlierSteps.reduce((sum, entry) => sum + entry.tokens, 0);
+  const seconds = stopwatch(earlierSteps.at(-1)?.seconds ?? 0);
+  if (stepsDone() > 0) progress.note(`${prefix}continues after step ${stepsDone()}`);
   const recent = new RecentSteps(20);
 
   try {
@@ -65,7 +77,7 @@ export async function train(run: Run, parts: Parts, { progress, interrupt }: Sur
       const batch = task.batch(rng, { index: stepsDone(), size: training.batch, split: 'train' });
       const { state: next, numbers } = await trainingStep(state, batch, parts, checkpoint);
       state = next;
-      await record({ step: stepsDone(), ...numbers, seconds: seconds() });
+      await record({ step: stepsDone(), tokens: batch.size * batch.tokens, ...numbers, seconds: seconds() });
 
       const isLast = stepsDone() === training.steps;
       const isBest = (isLast || stepsDone() % training.evalEvery === 0) && (await judge());
@@ -75,7 +87,7 @@ export async function train(run: Run, parts: Parts, { progress, interrupt }: Sur
     }
     const isInterrupted = stepsDone() < training.steps && !reached;
     if (isInterrupted) await save();
-    const end = { step: stepsDone(), seconds: seconds(), checkpoint: checkpoint as string };
+    const end = { step: stepsDone(), tokens, seconds: seconds(), checkpoint: checkpoint as string };
     if (isInterrupted) return { ...end, ended: 'interrupted' };
     return { ...end, ended: reached ? 'target' : 'steps', unseen: await evaluateOn('final', 4) };
   } finally {
@@ -84,6 +96,7 @@ export async function train(run: Run, parts: Parts, { progress, interrupt }: Sur
 
   /** A step into log, events and progress. */
   async function record(entry: StepEntry): Promise<void> {
+    tokens += entry.tokens;
     await log.append(entry);
     await events?.scalars(entry.step, stepScalars(entry));
     const { secondsPerStep, ...means } = recent.add(entry);
@@ -92,7 +105,6 @@ export async function train(run: Run, parts: Parts, { progress, interrupt }: Sur
       step: entry.step,
       steps: training.steps,
       ...means,
-      tokensPerSecond: (training.batch * task.tokens) / secondsPerStep,
       load: entry.load,
       secondsLeft: (training.steps - entry.step) * secondsPerStep,
       mayStopEarlier: training.stopAt !== undefined,
@@ -106,7 +118,7 @@ export async function train(run: Run, parts: Parts, { progress, interrupt }: Sur
     await log.append({ step, unseen: { loss, accuracy } });
     await events?.scalars(step, { 'unseen/loss': loss, 'unseen/accuracy': accuracy });
     const line = `step ${step}: on unseen data loss ${loss.toFixed(3)}, accuracy ${percent(accuracy)}`;
-    progress.note(run.label ? `${run.label}  ${line}` : line);
+    progress.note(prefix + line);
     if (training.stopAt !== undefined && accuracy >= training.stopAt) {
       // Every evaluation asks the same sequences; only ones that were never asked can confirm.
       reached = (await evaluateOn(`confirm at ${step}`)).accuracy >= training.stopAt;
@@ -130,13 +142,18 @@ export async function train(run: Run, parts: Parts, { progress, interrupt }: Sur
 }
 
 /** Seconds of training, those before a resumption included. */
-function stopwatch(entries: readonly LogEntry[]): () => number {
-  const before = entries.reduce((latest, entry) => (isEvaluation(entry) ? latest : entry.seconds), 0);
+function stopwatch(before: number): () => number {
   const start = performance.now();
   return () => before + (performance.now() - start) / 1000;
 }
 
-const stepScalars = ({ loss, accuracy, learningRate, gradientNorm, load }: StepEntry): Record<string, number> => ({
+const stepScalars = ({
+  loss,
+  accuracy,
+  learningRate,
+  gradientNorm,
+  load,
+}: StepEntry): Record<string, number> => ({
   'train/loss': loss,
   'train/accuracy': accuracy,
   'train/learning rate': learningRate,
@@ -165,7 +182,13 @@ async function standOf({ folder, config }: Run, { model, optimizer }: Parts): Pr
     const checkpoint = await readCheckpoint(newest);
     const { step, rng: key, best, reached } = checkpoint.position;
     const { params: restored, moments } = restore(checkpoint, like);
-    return { state: { params: restored, optimizer: { step, ...moments } }, rng: Rng.fromJSON(key), best, reached, checkpoint: newest };
+    return {
+      state: { params: restored, optimizer: { step, ...moments } },
+      rng: Rng.fromJSON(key),
+      best,
+      reached,
+      checkpoint: newest,
+    };
   } finally {
     disposeTree(like);
   }

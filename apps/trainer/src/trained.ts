@@ -30,7 +30,8 @@ export interface Trained {
 export async function loadTrained(path: string, which: Which): Promise<Trained> {
   if (await isPretrained(path)) {
     const tokenizerPath = join(path, 'tokenizer.json');
-    const tokenizer = (await kindOf(tokenizerPath)) === 'file' ? await readTokenizer(tokenizerPath) : undefined;
+    const tokenizer =
+      (await kindOf(tokenizerPath)) === 'file' ? await readTokenizer(tokenizerPath) : undefined;
     return { ...(await loadPretrained(path)), tokenizer };
   }
   return loadCheckpoint(await findCheckpoint(path, which));
@@ -40,7 +41,10 @@ export async function loadTrained(path: string, which: Which): Promise<Trained> 
 export async function loadCheckpoint(checkpoint: Checkpoint): Promise<Trained> {
   const { task, model: config } = checkpoint.config;
   const tokenizer = await tokenizerOf(task);
-  const model = buildModel(config, task.kind === 'text' ? (tokenizer as Tokenizer).vocabSize : task.vocabSize);
+  const model = buildModel(
+    config,
+    task.kind === 'text' ? (tokenizer as Tokenizer).vocabSize : task.vocabSize,
+  );
   const like = model.init(Rng.of(0));
   try {
     return { model, params: restore(checkpoint, { params: like }).params, tokenizer };
@@ -62,13 +66,16 @@ export async function findCheckpoint(path: string, which: Which): Promise<Checkp
   };
   if (kind === 'nothing') return fail('does not exist.', 'Name a run folder or one of its checkpoints.');
   const runs = planJob(path, await readRunFolder(path));
-  if (runs.length > 1) return fail(`holds ${runs.length} runs.`, `Name one of ${runs.map(({ folder }) => folder).join(', ')}.`);
+  if (runs.length > 1)
+    return fail(`holds ${runs.length} runs.`, `Name one of ${runs.map(({ folder }) => folder).join(', ')}.`);
   const { checkpoints } = inFolder(path);
   const newest = (await listCheckpoints(checkpoints)).at(-1);
   if (newest === undefined) return fail('has no checkpoint yet.', `Train first: mnemix resume ${path}`);
   const last = await readCheckpoint(newest);
   const { best } = last.position;
-  return which === 'last' || best === undefined ? last : readCheckpoint(checkpointPath(checkpoints, best.step));
+  return which === 'last' || best === undefined
+    ? last
+    : readCheckpoint(checkpointPath(checkpoints, best.step));
 }
 
 /** A checkpoint folder in fla's format has a config.json too, but of another kind. */

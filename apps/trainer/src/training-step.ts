@@ -45,7 +45,12 @@ export async function trainingStep(
       return { value: loss, aux: { crossEntropy, correct, counted, load } };
     })(params);
   });
-  const [total, loss, correct, counted] = await readScalars(scope, [value, aux.crossEntropy, aux.correct, aux.counted]);
+  const [total, loss, correct, counted] = await readScalars(scope, [
+    value,
+    aux.crossEntropy,
+    aux.correct,
+    aux.counted,
+  ]);
   if (!Number.isFinite(total)) {
     const offender = await offenderAmong(params, grads);
     throw divergenceError({ step, found: `the loss is ${total}`, offender, lastCheckpoint });
@@ -58,7 +63,12 @@ export async function trainingStep(
   const [gradientNorm] = await readScalars(scope, [update.gradNorm]);
   if (!Number.isFinite(gradientNorm)) {
     const offender = await offenderAmongNorms(update.params, update.leafNorms);
-    throw divergenceError({ step, found: `the norm of the gradient is ${gradientNorm}`, offender, lastCheckpoint });
+    throw divergenceError({
+      step,
+      found: `the norm of the gradient is ${gradientNorm}`,
+      offender,
+      lastCheckpoint,
+    });
   }
   return {
     state: { params: update.params, optimizer: update.state },

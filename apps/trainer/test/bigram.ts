@@ -4,7 +4,16 @@ import type { LinearParams } from '@mnemix/layers';
 import { adamW, schedule } from '@mnemix/optim';
 import { defineTask, type Task } from '@mnemix/tasks';
 import {
-  countElements, gatherRows, matMul, mul, ones, reshape, scalar, transpose, type Tensor1D, type Tensor2D,
+  countElements,
+  gatherRows,
+  matMul,
+  mul,
+  ones,
+  reshape,
+  scalar,
+  transpose,
+  type Tensor1D,
+  type Tensor2D,
 } from '@mnemix/tensor';
 import type { Config, ConfigInput } from '../src/config.ts';
 import type { Parts, TrainableModel } from '../src/parts.ts';
@@ -13,7 +22,7 @@ import { checkConfig } from '../src/resolve-config.ts';
 const VOCAB = 8;
 const WIDTH = 4;
 
-export const bigramModel: TrainableModel = {
+const bigramModel: TrainableModel = {
   init: (rng) => ({
     model: {
       embeddings: { weight: rng.fold('embeddings').normal([VOCAB, WIDTH]) as Tensor2D },
@@ -42,8 +51,12 @@ const successor = {
 } satisfies Parameters<typeof defineTask>[0]['train'][number];
 
 /** The target of every token is a fixed function of it. */
-export const bigramTask: Task = defineTask({
-  name: 'successor', config: {}, vocabSize: VOCAB, train: [successor], test: [successor],
+const bigramTask: Task = defineTask({
+  name: 'successor',
+  config: {},
+  vocabSize: VOCAB,
+  train: [successor],
+  test: [successor],
 });
 
 /** What a run is made of, whatever model and task its configuration names. */

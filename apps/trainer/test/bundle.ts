@@ -19,16 +19,21 @@ const inPlace: Plugin = {
 };
 
 /** Bundles a file of the trainer with all of the workspace that it imports. Returns the path of the program. */
-export async function bundle(entry: string): Promise<string> {
+export async function bundle(entry: URL): Promise<string> {
   const dir = temporaryFolder();
   const bundled = await rolldown({
-    input: fileURLToPath(new URL(`../${entry}`, import.meta.url)),
+    input: fileURLToPath(entry),
     platform: 'node',
     resolve: { conditionNames: ['@mnemix/source', 'node', 'import'], mainFields: ['main'] },
     transform: { target: 'es2022' },
     plugins: [inPlace, wgsl()],
   });
-  const { output } = await bundled.write({ dir, format: 'es', entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' });
+  const { output } = await bundled.write({
+    dir,
+    format: 'es',
+    entryFileNames: '[name].mjs',
+    chunkFileNames: '[name].mjs',
+  });
   await bundled.close();
   return join(dir, output[0].fileName);
 }
@@ -57,5 +62,7 @@ export function runProgram(
     onOutput(stdout, child);
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  return new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr })));
+  return new Promise((resolve) =>
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr })),
+  );
 }

@@ -4,6 +4,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { runCommand } from '../src/run-command.ts';
 import { temporaryFolder } from './folder.ts';
 
+vi.setConfig({ testTimeout: 30_000 });
+
 const folder = temporaryFolder();
 
 /** What the command line prints, and what it exits with. */
@@ -18,22 +20,43 @@ async function mnemix(...words: string[]): Promise<{ code: number; stdout: strin
 }
 
 const tiny = [
-  '--backend', 'cpu', '--steps', '2', '--batch', '4', '--set', 'task.pairs=2', '--set', 'task.tokens=8',
-  '--set', 'model.width=8', '--set', 'model.keyWidth=4', '--set', 'training.evalSequences=8',
+  '--backend',
+  'cpu',
+  '--steps',
+  '2',
+  '--batch',
+  '4',
+  '--set',
+  'task.pairs=2',
+  '--set',
+  'task.tokens=8',
+  '--set',
+  'model.width=8',
+  '--set',
+  'model.keyWidth=4',
+  '--set',
+  'training.evalSequences=8',
 ];
 
 describe('the command line', () => {
   it('explains itself', async () => {
     const { code, stdout } = await mnemix('--help');
     expect(code).toBe(0);
-    for (const command of ['train', 'resume', 'eval', 'generate', 'doctor']) expect(stdout).toContain(command);
+    for (const command of ['train', 'resume', 'eval', 'generate', 'doctor'])
+      expect(stdout).toContain(command);
   });
 
   it('trains, evaluates and refuses to write over a run', async () => {
     const out = join(folder, 'tiny');
     const trained = await mnemix('train', 'recall', ...tiny, '--set', 'beside={}', '--out', out);
     expect(trained).toMatchObject({ code: 0, stderr: '' });
-    for (const part of [/device +cpu/, /parameters +\S+, of which/, /state +/, /4 × 8 = 32 tokens/, /unseen accuracy/]) {
+    for (const part of [
+      /device +cpu/,
+      /parameters +\S+, of which/,
+      /state +/,
+      /4 × 8 = 32 tokens/,
+      /unseen accuracy/,
+    ]) {
       expect(trained.stdout).toMatch(part);
     }
     const parts = ['checkpoints', 'config.json', 'curves.svg', 'log.jsonl', 'result.json', 'tensorboard'];
@@ -54,14 +77,29 @@ describe('the command line', () => {
     ['an unknown flag', ['train', '--stepz', '3'], 2, 'mnemix train'],
     ['a flag of the wrong type', ['train', '--steps', 'many'], 2, 'training.steps (--steps)'],
     ['topK > memories', ['train', '--top-k', '5'], 2, 'model.topK (--top-k)'],
-    ['sizes that do not fit the cell', ['train', '--cell', 'retnet', '--set', 'model.keyWidth=7'], 2, 'retNet(heads)'],
+    [
+      'sizes that do not fit the cell',
+      ['train', '--cell', 'retnet', '--set', 'model.keyWidth=7'],
+      2,
+      'retNet(heads)',
+    ],
     ['a text file that is not there', ['train', 'text', '--file', 'no.txt'], 1, 'no.txt'],
     ['a run folder that is none', ['resume', '.'], 2, '.'],
     ['a checkpoint that is not there', ['eval', 'nowhere'], 2, 'nowhere'],
     ['no prompt', ['generate', 'nowhere'], 2, 'mnemix generate'],
-    ['a prompt of words where ids are due', ['generate', 'nowhere', '--prompt-ids', '1,x'], 2, '--prompt-ids'],
+    [
+      'a prompt of words where ids are due',
+      ['generate', 'nowhere', '--prompt-ids', '1,x'],
+      2,
+      '--prompt-ids',
+    ],
     ['no model', ['generate', 'nowhere', '--prompt-ids', '1'], 2, 'nowhere'],
-    ['a temperature below zero', ['generate', 'nowhere', '--prompt-ids', '1', '--temperature', '-1'], 2, '--temperature'],
+    [
+      'a temperature below zero',
+      ['generate', 'nowhere', '--prompt-ids', '1', '--temperature', '-1'],
+      2,
+      '--temperature',
+    ],
   ])('says what is wrong and what to do, without a stack: %s', async (_, args, code, where) => {
     const out = join(folder, 'never');
     const result = await mnemix(...args, ...(args[0] === 'train' ? ['--out', out] : []));

@@ -29,7 +29,10 @@ describe('a configuration', () => {
 
   it('is read from a JSON file with comments and trailing commas', () => {
     const path = join(temporaryFolder(), 'config.jsonc');
-    writeFileSync(path, '{\n  // two layers\n  "task": { "kind": "recall", "pairs": 3, },\n  "model": { "layers": 2 },\n}\n');
+    writeFileSync(
+      path,
+      '{\n  // two layers\n  "task": { "kind": "recall", "pairs": 3, },\n  "model": { "layers": 2 },\n}\n',
+    );
     expect(resolveConfig(path)).toMatchObject({ task: { pairs: 3, tokens: 32 }, model: { layers: 2 } });
   });
 
@@ -60,23 +63,59 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
   it.each<[name: string, raw: unknown, where: string, fix: RegExp]>([
     ['an unknown section', { ...recall, modell: {} }, 'modell', /one of: name, backend, task, model/],
     ['an unknown key', withModel({ topk: 2 } as object), 'model.topk', /one of: .*topK/],
-    ['an unknown key of a task', { task: { kind: 'recall', file: 'a' } }, 'task.file', /pairs/],
-    ['an unknown key of a model beside', { ...recall, beside: { single: { widht: 1 } } }, 'beside.single.widht', /width/],
+    ['an unknown key of a task', { task: { kind: 'recall', file: 'a' } }, 'task.file', /pairs(?!.*file)/],
+    [
+      'an unknown key in a list',
+      { task: { kind: 'recall', mixture: [{ tokens: 8, pairs: 2, share: 1 }] } },
+      'task.mixture.0.share',
+      /one of: tokens, pairs, weight\./,
+    ],
+    [
+      'an unknown key of a model beside',
+      { ...recall, beside: { single: { widht: 1 } } },
+      'beside.single.widht',
+      /width/,
+    ],
     ['a missing task', {}, 'task', /Add it/],
     ['an unknown task', { task: { kind: 'chess' } }, 'task.kind', /recall, text/],
     ['an unknown cell', withModel({ cell: 'lstm' } as object), 'model.cell', /gated_delta_net/],
     ['a word for a number', withModel({ width: 'wide' } as object), 'model.width', /type number/],
     ['a fraction for a count', withModel({ layers: 1.5 }), 'model.layers', /integer/],
-    ['a negative learning rate', { ...recall, optimizer: { learningRate: -1 } }, 'optimizer.learningRate', /more than 0/],
+    [
+      'a negative learning rate',
+      { ...recall, optimizer: { learningRate: -1 } },
+      'optimizer.learningRate',
+      /more than 0/,
+    ],
     ['an accuracy above 1', { ...recall, training: { stopAt: 99 } }, 'training.stopAt', /at most 1/],
     ['topK > memories', withModel({ topK: 5 }), 'model.topK', /between 1 and 4/],
-    ['topK > memories in a model beside', { ...recall, beside: { single: { memories: 1 } } }, 'beside.single.topK', /topK 1/],
-    ['heads that do not divide the width', withModel({ width: 64, heads: 5 }), 'model.heads', /divides the width/],
-    ['a warm-up as long as the training', { ...recall, training: { steps: 10 }, optimizer: { warmupSteps: 10 } }, 'optimizer.warmupSteps', /shorter/],
+    [
+      'topK > memories in a model beside',
+      { ...recall, beside: { single: { memories: 1 } } },
+      'beside.single.topK',
+      /topK 1/,
+    ],
+    [
+      'heads that do not divide the width',
+      withModel({ width: 64, heads: 5 }),
+      'model.heads',
+      /divides the width/,
+    ],
+    [
+      'a warm-up as long as the training',
+      { ...recall, training: { steps: 10 }, optimizer: { warmupSteps: 10 } },
+      'optimizer.warmupSteps',
+      /shorter/,
+    ],
     ['too many pairs', { task: { kind: 'recall', tokens: 16, pairs: 5 } }, 'task.pairs', /at most 4 pairs/],
     ['an odd length', { task: { kind: 'recall', tokens: 33 } }, 'task.tokens', /34/],
     ['too few symbols', { task: { kind: 'recall', tokens: 64, vocabSize: 64 } }, 'task.vocabSize', /65/],
-    ['a model beside with the name of the main one', { ...recall, beside: { mom: {} } }, 'beside.mom', /another name/],
+    [
+      'a model beside with the name of the main one',
+      { ...recall, beside: { mom: {} } },
+      'beside.mom',
+      /another name/,
+    ],
     ['a name that is a path', { ...recall, name: '../x' }, 'name', /accordingly/],
   ])('%s', (_, raw, where, fix) => {
     const faults = faultsOf(() => checkConfig(raw));
@@ -85,7 +124,11 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
   });
 
   it('all faults at once, contradictions included', () => {
-    const raw = { task: { kind: 'recall', pears: 2 }, model: { topK: 9, width: 'wide', heads: 3 }, backend: 'tpu' };
+    const raw = {
+      task: { kind: 'recall', pears: 2 },
+      model: { topK: 9, width: 'wide', heads: 3 },
+      backend: 'tpu',
+    };
     const faults = faultsOf(() => checkConfig(raw)).map((fault) => fault.where);
     // heads is not said not to divide the width: there is no width.
     expect(faults.sort()).toEqual(['backend', 'model.topK', 'model.width', 'task.pears']);
@@ -97,7 +140,9 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
   });
 
   it('a name that is neither preset nor file', () => {
-    expect(faultsOf(() => resolveConfig('recal'))).toMatchObject([{ where: 'recal', fix: expect.stringContaining('recall, text') }]);
+    expect(faultsOf(() => resolveConfig('recal'))).toMatchObject([
+      { where: 'recal', fix: expect.stringContaining('recall, text') },
+    ]);
   });
 
   it('a folder instead of a file', () => {
@@ -130,8 +175,21 @@ describe('the runs of a job', () => {
   });
 
   it('have folders of their own otherwise, seed by seed', () => {
-    const config = checkConfig({ ...recall, beside: { single: { memories: 1, topK: 1 } }, training: { seed: 3, seeds: 2 } });
-    expect(folders(config)).toEqual(['job/mom-seed-3', 'job/single-seed-3', 'job/mom-seed-4', 'job/single-seed-4']);
-    expect(planJob('job', config)[3]?.config).toMatchObject({ model: { memories: 1, width: 64 }, training: { seed: 4, seeds: 1 }, beside: {} });
+    const config = checkConfig({
+      ...recall,
+      beside: { single: { memories: 1, topK: 1 } },
+      training: { seed: 3, seeds: 2 },
+    });
+    expect(folders(config)).toEqual([
+      'job/mom-seed-3',
+      'job/single-seed-3',
+      'job/mom-seed-4',
+      'job/single-seed-4',
+    ]);
+    expect(planJob('job', config)[3]?.config).toMatchObject({
+      model: { memories: 1, width: 64 },
+      training: { seed: 4, seeds: 1 },
+      beside: {},
+    });
   });
 });

@@ -20,14 +20,22 @@ describe('a run whose loss is no longer finite', () => {
     await runBigram(folder, bigramConfig({ optimizer: { schedule: 'constant' } }), 4);
     const path = inFolder(folder).config;
     const config = JSON.parse(readFileSync(path, 'utf8')) as Config;
-    writeFileSync(path, JSON.stringify({ ...config, optimizer: { ...config.optimizer, learningRate: 1e38 } }));
+    writeFileSync(
+      path,
+      JSON.stringify({ ...config, optimizer: { ...config.optimizer, learningRate: 1e38 } }),
+    );
 
-    const error = await runBigram(folder).then(() => undefined, (reason: unknown) => reason);
+    const error = await runBigram(folder).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
     expect(error).toBeInstanceOf(MnemixError);
     const [good] = await listCheckpoints(inFolder(folder).checkpoints);
     expect(good).toContain('step-00000004');
     expect(error).toMatchObject({ code: 'diverged', where: expect.stringMatching(/^step [5-9]$/) as string });
-    expect((error as MnemixError).message).toMatch(/the first tensor that is not finite is the (parameter|gradient of) [a-z_.]+ /);
+    expect((error as MnemixError).message).toMatch(
+      /the first tensor that is not finite is the (parameter|gradient of) [a-z_.]+ /,
+    );
     expect((error as MnemixError).message).toContain(`The last good checkpoint is ${good}.`);
   });
 });
@@ -42,7 +50,9 @@ describe('the offending tensor', () => {
   });
 
   it('is a gradient where all parameters are finite', async () => {
-    expect(await offenderAmong({ a: good() }, { a: tensor1d([Infinity]) })).toBe('the gradient of a (element 0 is Infinity)');
+    expect(await offenderAmong({ a: good() }, { a: tensor1d([Infinity]) })).toBe(
+      'the gradient of a (element 0 is Infinity)',
+    );
   });
 
   it('can be nobody', async () => {
@@ -51,6 +61,8 @@ describe('the offending tensor', () => {
 
   it('is found among norms too', async () => {
     const params = { a: good(), b: { c: good() } };
-    expect(await offenderAmongNorms(params, tensor1d([1, NaN]))).toBe('the gradient of b.c (its norm is NaN)');
+    expect(await offenderAmongNorms(params, tensor1d([1, NaN]))).toBe(
+      'the gradient of b.c (its norm is NaN)',
+    );
   });
 });

@@ -12,5 +12,8 @@ const config = bigramConfig({
   output: { logEvery: 1, saveEvery: 2, tensorboard: true },
 });
 if ((await kindOf(folder)) === 'nothing') await createRunFolder(folder, config);
-process.exitCode = await runJob(folder, await readRunFolder(folder), { screen: process.stdout, build: buildBigram });
+process.exitCode = await runJob(folder, await readRunFolder(folder), {
+  screen: process.stdout,
+  build: buildBigram,
+});
 await closeBackend();

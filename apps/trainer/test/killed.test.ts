@@ -13,7 +13,10 @@ vi.mock('node:fs/promises', async (importOriginal) => {
   return mortal(await importOriginal());
 });
 
-const config = bigramConfig({ training: { steps: 3, evalEvery: 2, batch: 8, evalSequences: 4 }, output: { saveEvery: 2, keep: 1, tensorboard: true } });
+const config = bigramConfig({
+  training: { steps: 3, evalEvery: 2, batch: 8, evalSequences: 4 },
+  output: { saveEvery: 2, keep: 1, tensorboard: true },
+});
 
 beforeAll(async () => {
   await openBackend('wasm');
@@ -44,10 +47,16 @@ describe('a run that is killed', () => {
       const folder = join(parent, `killed-at-${changes}`);
       if (await live(folder, changes)) break;
       await live(folder, Infinity);
-      expect((await newestCheckpoint(folder)).equals(checkpoint), `checkpoint, killed at change ${changes}`).toBe(true);
+      expect(
+        (await newestCheckpoint(folder)).equals(checkpoint),
+        `checkpoint, killed at change ${changes}`,
+      ).toBe(true);
       expect(await timelessLog(folder), `log, killed at change ${changes}`).toEqual(log);
       const names = [folder, inFolder(folder).checkpoints].flatMap((place) => readdirSync(place));
-      expect(names.filter((name) => name.includes('partial')), `leftovers, killed at change ${changes}`).toEqual([]);
+      expect(
+        names.filter((name) => name.includes('partial')),
+        `leftovers, killed at change ${changes}`,
+      ).toEqual([]);
     }
     // Fewer would mean that the changes are not seen.
     expect(changes).toBeGreaterThan(40);

@@ -2,50 +2,51 @@
 // Used in place of `node:fs/promises`; what is on disk afterwards is what a kill at that moment leaves.
 import type * as files from 'node:fs/promises';
 
+export class Dead extends Error {}
+
 /** Changes that still get through. */
 let left = Infinity;
-
-export class Dead extends Error {}
 
 /** Lets `changes` changes happen from now on; the next one fails half done, and so do all after it. */
 export const dieAfter = (changes: number): void => void (left = changes);
 
-/** Counts a change. Returns true for the one that is cut short. */
-function isLast(): boolean {
+/** Makes a change, unless it is the one that dies: then only what is left of it. */
+async function change<T>(whole: () => Promise<T>, rest: () => Promise<unknown> = async () => {}): Promise<T> {
   if (left < 0) throw new Dead();
-  return left-- === 0;
+  if (left-- > 0) return whole();
+  await rest();
+  throw new Dead();
 }
 
-const cut = (_?: void): never => {
-  throw new Dead();
-};
-
-type Files = typeof files;
 type Handle = files.FileHandle;
 
 function mortalHandle(handle: Handle): Handle {
-  const torn = (data: string | Uint8Array) => data.slice(0, Math.floor(data.length / 2));
+  const half = (data: string | Uint8Array) => data.slice(0, Math.floor(data.length / 2));
   const mortal: Partial<Record<keyof Handle, unknown>> = {
-    write: async (data: string) => (isLast() ? cut(void (await handle.write(torn(data) as string))) : handle.write(data)),
-    writeFile: async (data: string) => (isLast() ? cut(void (await handle.writeFile(torn(data)))) : handle.writeFile(data)),
-    sync: async () => (isLast() ? cut() : handle.sync()),
+    write: (data: string) =>
+      change(
+        () => handle.write(data),
+        () => handle.write(half(data) as string),
+      ),
+    writeFile: (data: string) =>
+      change(
+        () => handle.writeFile(data),
+        () => handle.writeFile(half(data)),
+      ),
+    sync: () => change(() => handle.sync()),
     close: () => handle.close(),
   };
   return mortal as Handle;
 }
 
-/** The same functions, each of which is the last one to anything for somebody. */
-export function mortal(real: Files): Files {
-  const change = (name: 'rename' | 'rm' | 'mkdir') => (async (...args: never[]) =>
-    isLast() ? cut() : (real[name] as (...args: never[]) => Promise<unknown>)(...args));
+/** The same functions, each of which may be the last one to be called. */
+export function mortal(real: typeof files): typeof files {
   return {
     ...real,
-    open: async (path, flags) => {
-      if (flags !== 'r' && isLast()) cut();
-      return mortalHandle(await real.open(path, flags));
-    },
-    rename: change('rename') as Files['rename'],
-    rm: change('rm') as Files['rm'],
-    mkdir: change('mkdir') as Files['mkdir'],
+    open: async (path, flags) =>
+      mortalHandle(flags === 'r' ? await real.open(path, flags) : await change(() => real.open(path, flags))),
+    rename: (from, to) => change(() => real.rename(from, to)),
+    rm: (path, options) => change(() => real.rm(path, options)),
+    mkdir: ((path, options) => change(() => real.mkdir(path, options))) as typeof files.mkdir,
   };
 }

@@ -1,6 +1,6 @@
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { openBackend } from '@mnemix/tensor';
+import { memory, openBackend } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { listCheckpoints, readCheckpoint } from '../src/checkpoint.ts';
 import { inFolder } from '../src/run-folder.ts';
@@ -55,7 +55,9 @@ describe('a run', () => {
   it('keeps the newest checkpoints and the best one', async () => {
     const paths = await listCheckpoints(inFolder(straight).checkpoints);
     const { best, step } = (await readCheckpoint(paths.at(-1) as string)).position;
-    const expected = new Set([best?.step, 16, step].map((kept) => `step-${String(kept).padStart(8, '0')}.safetensors`));
+    const expected = new Set(
+      [best?.step, 16, step].map((kept) => `step-${String(kept).padStart(8, '0')}.safetensors`),
+    );
     expect(new Set(paths.map((path) => basename(path)))).toEqual(expected);
   });
 
@@ -74,5 +76,13 @@ describe('a run', () => {
     expect(end.step).toBeLessThan(500);
     expect(end.unseen?.accuracy).toBeGreaterThan(0.8);
     expect(await runBigram(folder)).toMatchObject({ ended: 'target', step: end.step, unseen: end.unseen });
+  });
+
+  it('leaves no tensor behind, however it ends', async () => {
+    const before = memory().numTensors;
+    const folder = join(temporaryFolder(), 'tidy');
+    await runBigram(folder, bigramConfig(), 3);
+    await runBigram(folder);
+    expect(memory().numTensors).toBe(before);
   });
 });

@@ -1,22 +1,22 @@
 // Runs of the bigram model, and what they leave behind.
 import { readFileSync } from 'node:fs';
-import { decodeSafetensors, type HostTensor } from '@mnemix/lm';
 import { listCheckpoints } from '../src/checkpoint.ts';
 import type { Config } from '../src/config.ts';
 import { isEvaluation, readLog, type StepEntry } from '../src/log.ts';
-import type { Progress } from '../src/progress.ts';
 import { createRunFolder, inFolder, kindOf, readRunFolder } from '../src/run-folder.ts';
 import { train, type TrainingEnd } from '../src/train.ts';
 import { bigramConfig, buildBigram } from './bigram.ts';
 
-export const silent: Progress = { step: () => {}, note: () => {} };
-
 /** Starts a run, or continues the one that is there. `stopAfter` interrupts it as Ctrl-C does. */
-export async function runBigram(folder: string, config: Config = bigramConfig(), stopAfter = Infinity): Promise<TrainingEnd> {
+export async function runBigram(
+  folder: string,
+  config: Config = bigramConfig(),
+  stopAfter = Infinity,
+): Promise<TrainingEnd> {
   if ((await kindOf(folder)) === 'nothing') await createRunFolder(folder, config);
   const opened = await readRunFolder(folder);
   let stepsHere = 0;
-  const progress = { ...silent, step: () => void stepsHere++ };
+  const progress = { step: () => void stepsHere++, note: () => {} };
   const interrupt = {
     get requested() {
       return stepsHere >= stopAfter ? ('SIGINT' as const) : undefined;
@@ -30,12 +30,10 @@ export async function newestCheckpoint(folder: string): Promise<Buffer> {
   return readFileSync((await listCheckpoints(inFolder(folder).checkpoints)).at(-1) as string);
 }
 
-export async function newestTensors(folder: string): Promise<Readonly<Record<string, HostTensor>>> {
-  return decodeSafetensors(await newestCheckpoint(folder), folder).tensors;
-}
-
 /** The log without the times, which are never the same. */
 export async function timelessLog(folder: string): Promise<object[]> {
   const entries = await readLog(inFolder(folder).log);
-  return entries.map((entry) => (isEvaluation(entry) ? entry : { ...entry, seconds: undefined } as Partial<StepEntry>));
+  return entries.map((entry) =>
+    isEvaluation(entry) ? entry : ({ ...entry, seconds: undefined } as Partial<StepEntry>),
+  );
 }

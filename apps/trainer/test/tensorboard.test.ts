@@ -8,7 +8,7 @@ import { temporaryFolder } from './folder.ts';
 function readRecords(path: string): Buffer[] {
   const file = readFileSync(path);
   const records: Buffer[] = [];
-  for (let at = 0; at < file.length; ) {
+  for (let at = 0; at < file.length;) {
     const length = Number(file.readBigUInt64LE(at));
     expect(file.readUInt32LE(at + 8)).toBe(maskedCrc32c(file.subarray(at, at + 8)));
     const data = file.subarray(at + 12, at + 12 + length);

@@ -1,5 +1,6 @@
-// Cross-entropy of rows of logits. A row counts if its target is a class and is not `ignore`.
-import { exp } from './math';
+// Cross-entropy of rows of logits. A row counts if its target is a class and is not `ignore`. Two vectors a
+// turn share the exponential's constants, which cost more to load than to use.
+import { exp, exp1 } from './math';
 import { log } from './logarithm';
 import { loadUpTo, storeUpTo, sumLanes } from './vectors';
 
@@ -22,12 +23,16 @@ function findLargest(row: usize, classes: i32): f32 {
 
 /** Σ_c e^{row_c − shift}. */
 function sumOfPowers(row: usize, classes: i32, shift: f32): f32 {
-  let sum = f32x4.splat(0);
+  let some = f32x4.splat(0), more = f32x4.splat(0);
   const shifts = f32x4.splat(shift);
   let c = 0;
-  for (; c + 4 <= classes; c += 4) sum = f32x4.add(sum, exp(f32x4.sub(v128.load(row + (c << 2)), shifts)));
-  let result = sumLanes(sum);
-  for (; c < classes; c++) result += f32x4.extract_lane(exp(f32x4.splat(load<f32>(row + (c << 2)) - shift)), 0);
+  for (; c + 8 <= classes; c += 8) {
+    const at = row + (usize(c) << 2);
+    some = f32x4.add(some, exp(f32x4.sub(v128.load(at), shifts)));
+    more = f32x4.add(more, exp(f32x4.sub(v128.load(at, 16), shifts)));
+  }
+  let result = sumLanes(f32x4.add(some, more));
+  for (; c < classes; c++) result += exp1(load<f32>(row + (c << 2)) - shift);
   return result;
 }
 
@@ -38,7 +43,10 @@ function isFirstLargest(row: usize, target: i32, best: f32): bool {
   return true;
 }
 
-/** loss, correct, counted: one number each; of each row that counts its largest logit, and ln Σ_c e^{ℓ_c − largest}. */
+/**
+ * loss, correct, counted: one number each; of each row that counts its largest logit, and ln Σ_c e^{ℓ_c −
+ * largest}.
+ */
 export function crossEntropy(
   logits: usize, targets: usize, loss: usize, correct: usize, counted: usize, largest: usize, logSum: usize,
   rows: i32, classes: i32, ignore: i32,
@@ -79,12 +87,23 @@ export function crossEntropyBackward(
     }
     const shift = f32x4.splat(load<f32>(largest + (usize(row) << 2)));
     const sum = f32x4.splat(load<f32>(logSum + (usize(row) << 2)));
-    for (let c = 0; c < classes; c += 4) {
-      const at = usize(c) << 2, left = classes - c;
-      const probability = exp(f32x4.sub(f32x4.sub(loadUpTo(logits + at, left), shift), sum));
-      storeUpTo(dLogits + at, f32x4.mul(probability, f32x4.splat(scale)), left);
+    let c = 0;
+    for (; c + 8 <= classes; c += 8) {
+      scaledPowers(logits, dLogits, c, 4, shift, sum, f32x4.splat(scale));
+      scaledPowers(logits, dLogits, c + 4, 4, shift, sum, f32x4.splat(scale));
     }
+    for (; c < classes; c += 4) scaledPowers(logits, dLogits, c, classes - c, shift, sum, f32x4.splat(scale));
     const at = dLogits + (usize(target) << 2);
     store<f32>(at, load<f32>(at) - scale);
   }
+}
+
+/** dLogits_c = scale·e^{ℓ_c − shift − sum}. */
+@inline
+function scaledPowers(
+  logits: usize, dLogits: usize, c: i32, left: i32, shift: v128, sum: v128, scale: v128,
+): void {
+  const at = usize(c) << 2;
+  const probability = exp(f32x4.sub(f32x4.sub(loadUpTo(logits + at, left), shift), sum));
+  storeUpTo(dLogits + at, f32x4.mul(probability, scale), left);
 }

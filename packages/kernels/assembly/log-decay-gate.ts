@@ -1,5 +1,5 @@
-// The log-decay gate, g = −e^{aLog}·softplus(z) with z = a + dtBias. Four heads at a time run down all rows, so that
-// their rates and sums stay in registers.
+// The log-decay gate, g = −e^{aLog}·softplus(z) with z = a + dtBias. Four heads at a time run down all rows,
+// so that their rates and sums stay in registers.
 import { exp, sigmoid } from './math';
 import { log1p } from './logarithm';
 import { loadUpTo, storeUpTo } from './vectors';
@@ -24,7 +24,8 @@ export function logDecayGate(a: usize, aLog: usize, dtBias: usize, g: usize, row
 
 /** dA = −dg·e^{aLog}·σ(z), dDtBias = Σ dA, dALog = Σ dg·g. */
 export function logDecayGateBackward(
-  a: usize, aLog: usize, dtBias: usize, dg: usize, dA: usize, dALog: usize, dDtBias: usize, rows: i32, heads: i32,
+  a: usize, aLog: usize, dtBias: usize, dg: usize, dA: usize, dALog: usize, dDtBias: usize,
+  rows: i32, heads: i32,
 ): void {
   for (let h = 0; h < heads; h += 4) {
     const left = heads - h;

@@ -1,27 +1,18 @@
 // RMSNorm of rows, y = w ⊙ r·x with r = (mean x² + ε)^{-1/2}. Weight 0: none.
-import { loadUpTo, storeUpTo, sumLanes } from './vectors';
+import { dot, loadUpTo, reject, scale, storeUpTo } from './vectors';
 
 /** (mean x² + ε)^{-1/2} of one row. */
 @inline
 export function inverseRms(x: usize, width: i32, eps: f32): f32 {
-  let squares = f32x4.splat(0);
-  for (let c = 0; c < width; c += 4) {
-    const value = loadUpTo(x + (c << 2), width - c);
-    squares = f32x4.add(squares, f32x4.mul(value, value));
-  }
-  return 1 / sqrt<f32>(sumLanes(squares) / f32(width) + eps);
+  return 1 / sqrt<f32>(dot(x, x, width) / f32(width) + eps);
 }
 
 export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, width: i32, eps: f32): void {
   const stride = usize(width) << 2;
   for (let row = 0; row < rows; row++, x += stride, y += stride) {
-    const factor = f32x4.splat(inverseRms(x, width, eps));
-    for (let c = 0; c < width; c += 4) {
-      const at = usize(c) << 2, left = width - c;
-      let value = f32x4.mul(loadUpTo(x + at, left), factor);
-      if (weight) value = f32x4.mul(value, loadUpTo(weight + at, left));
-      storeUpTo(y + at, value, left);
-    }
+    const factor = inverseRms(x, width, eps);
+    if (weight) weigh(x, weight, y, factor, width);
+    else scale(y, x, factor, width);
   }
 }
 
@@ -32,24 +23,41 @@ export function rmsNormBackward(
   const stride = usize(width) << 2;
   memory.fill(dWeight, 0, stride);
   for (let row = 0; row < rows; row++, x += stride, dy += stride, dx += stride) {
-    const scale = inverseRms(x, width, eps);
-    const factor = f32x4.splat(scale);
-    let products = f32x4.splat(0);
-    for (let c = 0; c < width; c += 4) {
-      const at = usize(c) << 2, left = width - c;
-      const slope = loadUpTo(dy + at, left);
-      const product = f32x4.mul(slope, f32x4.mul(loadUpTo(x + at, left), factor));
-      storeUpTo(dWeight + at, f32x4.add(loadUpTo(dWeight + at, left), product), left);
-      products = f32x4.add(products, weight ? f32x4.mul(product, loadUpTo(weight + at, left)) : product);
+    const factor = inverseRms(x, width, eps);
+    multiplyAdd(dWeight, x, dy, factor, width);
+    let h = dy;
+    if (weight) {
+      h = dx;
+      weigh(dy, weight, h, 1, width);
     }
-    // mean(h ⊙ x̂)·r, to be multiplied by x.
-    const pull = f32x4.splat((sumLanes(products) / f32(width)) * scale);
-    for (let c = 0; c < width; c += 4) {
-      const at = usize(c) << 2, left = width - c;
-      let h = loadUpTo(dy + at, left);
-      if (weight) h = f32x4.mul(h, loadUpTo(weight + at, left));
-      const rest = f32x4.sub(h, f32x4.mul(loadUpTo(x + at, left), pull));
-      storeUpTo(dx + at, f32x4.mul(rest, factor), left);
-    }
+    reject(dx, h, x, (dot(h, x, width) / f32(width)) * factor * factor, factor, width);
   }
+}
+
+/** y = factor·x ⊙ weight. */
+function weigh(x: usize, weight: usize, y: usize, factor: f32, width: i32): void {
+  let c = 0;
+  for (; c + 4 <= width; c += 4) weighStep(x, weight, y, factor, c, 4);
+  if (c < width) weighStep(x, weight, y, factor, c, width - c);
+}
+
+@inline
+function weighStep(x: usize, weight: usize, y: usize, factor: f32, c: i32, left: i32): void {
+  const at = usize(c) << 2;
+  const value = f32x4.mul(loadUpTo(x + at, left), f32x4.splat(factor));
+  storeUpTo(y + at, f32x4.mul(value, loadUpTo(weight + at, left)), left);
+}
+
+/** sum += factor·x ⊙ y. */
+function multiplyAdd(sum: usize, x: usize, y: usize, factor: f32, width: i32): void {
+  let c = 0;
+  for (; c + 4 <= width; c += 4) multiplyAddStep(sum, x, y, factor, c, 4);
+  if (c < width) multiplyAddStep(sum, x, y, factor, c, width - c);
+}
+
+@inline
+function multiplyAddStep(sum: usize, x: usize, y: usize, factor: f32, c: i32, left: i32): void {
+  const at = usize(c) << 2;
+  const product = f32x4.mul(f32x4.mul(loadUpTo(x + at, left), f32x4.splat(factor)), loadUpTo(y + at, left));
+  storeUpTo(sum + at, f32x4.add(loadUpTo(sum + at, left), product), left);
 }

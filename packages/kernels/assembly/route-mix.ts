@@ -1,6 +1,5 @@
 // Gathering and mixing of bucket rows by index; −1 stands for no row.
-
-import { loadUpTo, storeUpTo, sumLanes } from './vectors';
+import { addScaled, dot, scale } from './vectors';
 
 /** y[u] = x[source[u]]. */
 export function routeGather(x: usize, source: usize, y: usize, copies: i32, width: i32): void {
@@ -23,13 +22,7 @@ export function routeMix(
       const index = usize(row * chosen + j) << 2;
       const place = load<i32>(position + index);
       if (place < 0) continue;
-      const from = o + usize(place) * stride;
-      const weight = f32x4.splat(weights ? load<f32>(weights + index) : 1);
-      for (let c = 0; c < width; c += 4) {
-        const at = usize(c) << 2, left = width - c;
-        const sum = f32x4.add(loadUpTo(y + at, left), f32x4.mul(loadUpTo(from + at, left), weight));
-        storeUpTo(y + at, sum, left);
-      }
+      addScaled(y, o + usize(place) * stride, weights ? load<f32>(weights + index) : 1, width);
     }
   }
 }
@@ -47,18 +40,13 @@ export function routeMixBackward(
     for (let j = 0; j < chosen; j++) {
       const index = usize(row * chosen + j) << 2;
       const place = load<i32>(position + index);
-      let products = f32x4.splat(0);
+      let slope: f32 = 0;
       if (place >= 0) {
-        const weight = f32x4.splat(load<f32>(weights + index));
         const offset = usize(place) * stride;
-        for (let c = 0; c < width; c += 4) {
-          const at = usize(c) << 2, left = width - c;
-          const slope = loadUpTo(dy + at, left);
-          storeUpTo(dO + offset + at, f32x4.mul(slope, weight), left);
-          products = f32x4.add(products, f32x4.mul(slope, loadUpTo(o + offset + at, left)));
-        }
+        scale(dO + offset, dy, load<f32>(weights + index), width);
+        slope = dot(dy, o + offset, width);
       }
-      store<f32>(dWeights + index, sumLanes(products));
+      store<f32>(dWeights + index, slope);
     }
   }
 }

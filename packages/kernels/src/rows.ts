@@ -24,4 +24,5 @@ export function toRows(where: string, x: Tensor): Tensor {
 }
 
 /** Σ_n x[n], also of no rows, which tfjs's sum cannot do on WebGPU. x [N, D] → [D]. */
-export const sumOfRows = (x: Tensor): Tensor => (x.shape[0] === 0 ? zeros([x.shape[1] as number]) : sum(x, 0));
+export const sumOfRows = (x: Tensor): Tensor =>
+  x.shape[0] === 0 ? zeros([x.shape[1] as number]) : sum(x, 0);

@@ -63,7 +63,12 @@ export function packedSequences(batch: number, tokens: number, segments: Segment
     );
     const first = row * tokens + start;
     const taken = rowSequence.subarray(first, first + length);
-    checkConfig(taken.every((s) => s === -1), where, 'it overlaps an earlier segment.', 'Let segments share no token.');
+    checkConfig(
+      taken.every((s) => s === -1),
+      where,
+      'it overlaps an earlier segment.',
+      'Let segments share no token.',
+    );
     taken.fill(sequence);
   });
   return {
@@ -88,7 +93,10 @@ export const batchSequences = (batch: number, tokens: number, segments?: Segment
  */
 export function segmentsOfMask(mask: readonly (readonly number[])[]): Segments {
   return mask.map((row, index) => {
-    const start = Math.max(0, row.findIndex((entry) => entry !== 0));
+    const start = Math.max(
+      0,
+      row.findIndex((entry) => entry !== 0),
+    );
     const length = row.filter((entry) => entry !== 0).length;
     checkConfig(
       row.slice(start, start + length).every((entry) => entry !== 0),
@@ -99,4 +107,3 @@ export function segmentsOfMask(mask: readonly (readonly number[])[]): Segments {
     return { row: index, start, length };
   });
 }
-

@@ -16,7 +16,10 @@ describe.each(['cpu', 'wasm'] as const)('optimiser ops on %s', (backend) => {
     let tensors = { param: toTensor(param), m: zeros(shape) as Tensor, v: zeros(shape) as Tensor };
     for (let step = 1; step <= 5; step++) {
       const grad = float32(random.normals(shape));
-      const clipped = nd(shape, grad.data.map((g) => g * 0.25));
+      const clipped = nd(
+        shape,
+        grad.data.map((g) => g * 0.25),
+      );
       const wanted = adamWStep(param, clipped, state, options);
       ({ parameter: param, state } = wanted);
       const gradScale = step % 2 === 0 ? 0.25 : scalar(0.25);
@@ -28,7 +31,12 @@ describe.each(['cpu', 'wasm'] as const)('optimiser ops on %s', (backend) => {
   });
 
   it('a step makes three tensors and leaves its inputs alone', () => {
-    const [param, grad, m, v] = [1, 2, 3, 4].map((x) => toTensor(nd([5], Array(5).fill(x)))) as [Tensor, Tensor, Tensor, Tensor];
+    const [param, grad, m, v] = [1, 2, 3, 4].map((x) => toTensor(nd([5], Array(5).fill(x)))) as [
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
     const before = memory().numTensors;
     const made = adamW({ param, grad, m, v }, { learningRate: 0.1, step: 1 });
     expect(memory().numTensors).toBe(before + 3);
@@ -39,15 +47,21 @@ describe.each(['cpu', 'wasm'] as const)('optimiser ops on %s', (backend) => {
   it('globalNorm is the norm of all entries together', () => {
     const random = seededRandom(6);
     const arrays = [[3, 5], [1], [2, 3, 7], [0, 4], [4099]].map((shape) => float32(random.normals(shape)));
-    const expected = Math.sqrt(arrays.flatMap((a) => Array.from(a.data)).reduce((total, x) => total + x * x, 0));
+    const expected = Math.sqrt(
+      arrays.flatMap((a) => Array.from(a.data)).reduce((total, x) => total + x * x, 0),
+    );
     const norm = tidy(() => globalNorm(arrays.map(toTensor)).dataSync()[0]!);
     expect(norm / expected).toBeCloseTo(1, 6);
   });
 
   it('says what is wrong with its arguments', () => {
     const tensors = { param: zeros([2]), grad: zeros([3]), m: zeros([2]), v: zeros([2]) };
-    expect(() => adamW(tensors, { learningRate: 1, step: 1 })).toThrow(/adamW\(grad\): expected shape \[2\], found \[3\]/);
-    expect(() => adamW({ ...tensors, grad: zeros([2]) }, { learningRate: 1, step: 0 })).toThrow(/adamW\(step\): 0 is no step/);
+    expect(() => adamW(tensors, { learningRate: 1, step: 1 })).toThrow(
+      /adamW\(grad\): expected shape \[2\], found \[3\]/,
+    );
+    expect(() => adamW({ ...tensors, grad: zeros([2]) }, { learningRate: 1, step: 0 })).toThrow(
+      /adamW\(step\): 0 is no step/,
+    );
     expect(() => globalNorm([])).toThrow(/globalNorm\(tensors\)/);
   });
 });

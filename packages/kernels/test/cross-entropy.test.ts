@@ -8,11 +8,21 @@ describe.each(['cpu', 'wasm'] as const)('crossEntropy on %s', (backend) => {
   beforeAll(() => openBackend(backend));
 
   const run = (logits: Arrays[string], targets: readonly number[], ignoreIndex?: number) =>
-    runOp({ logits }, (t) => ({ ...crossEntropy({ logits: t['logits']!, targets: int32(targets) }, { ignoreIndex }) }), {
-      loss: nd([], [1.5]),
-    });
+    runOp(
+      { logits },
+      (t) => ({ ...crossEntropy({ logits: t['logits']!, targets: int32(targets) }, { ignoreIndex }) }),
+      {
+        loss: nd([], [1.5]),
+      },
+    );
 
-  it.each([[1, 2], [5, 3], [7, 64], [33, 65], [6, 130]])('matches the oracle for [%i, %i]', async (rows, classes) => {
+  it.each([
+    [1, 2],
+    [5, 3],
+    [7, 64],
+    [33, 65],
+    [6, 130],
+  ])('matches the oracle for [%i, %i]', async (rows, classes) => {
     const random = seededRandom(4);
     const logits = float32(random.normals([rows, classes], 3));
     const targets = Array.from({ length: rows }, (_, i) => (i % 4 === 1 ? -100 : random.integer(classes)));
@@ -20,7 +30,12 @@ describe.each(['cpu', 'wasm'] as const)('crossEntropy on %s', (backend) => {
     const actual = await run(logits, targets);
     expectToMatch(actual, {
       outputs: { loss: nd([], [loss]), counted: nd([], [targets.filter((t) => t !== -100).length]) },
-      gradients: { logits: nd(gradient.shape, gradient.data.map((x) => 1.5 * x)) },
+      gradients: {
+        logits: nd(
+          gradient.shape,
+          gradient.data.map((x) => 1.5 * x),
+        ),
+      },
     });
   });
 
@@ -37,19 +52,30 @@ describe.each(['cpu', 'wasm'] as const)('crossEntropy on %s', (backend) => {
     expect(outputs['loss']!.data[0]).toBeCloseTo(expected.loss, 6);
     expect(outputs['counted']!.data[0]).toBe(1);
     expect(Array.from(gradients['logits']!.data.subarray(0, 9))).toEqual(Array(9).fill(0));
-    expect(Array.from(gradients['logits']!.data.subarray(9))).toBeCloseRms(Array.from(expected.gradient.data, (x) => 1.5 * x), 1e-5);
+    expect(Array.from(gradients['logits']!.data.subarray(9))).toBeCloseRms(
+      Array.from(expected.gradient.data, (x) => 1.5 * x),
+      1e-5,
+    );
   });
 
   it('gives 0 and no gradient where no row counts', async () => {
     for (const rows of [3, 0]) {
-      const { outputs, gradients } = await run(nd([rows, 4], new Float64Array(4 * rows).fill(2)), Array(rows).fill(-100));
-      expect([outputs['loss']!.data[0], outputs['correct']!.data[0], outputs['counted']!.data[0]]).toEqual([0, 0, 0]);
+      const { outputs, gradients } = await run(
+        nd([rows, 4], new Float64Array(4 * rows).fill(2)),
+        Array(rows).fill(-100),
+      );
+      expect([outputs['loss']!.data[0], outputs['correct']!.data[0], outputs['counted']!.data[0]]).toEqual([
+        0, 0, 0,
+      ]);
       expect(Array.from(gradients['logits']!.data)).toEqual(Array(4 * rows).fill(0));
     }
   });
 
   it('stays exact for large logits and for impossible classes', async () => {
-    const logits = nd([3, 4], [1000, 999, -1000, 0, /**/ -Infinity, 1, 0, -Infinity, /**/ 1e4, 1e4, 1e4, 1e4]);
+    const logits = nd(
+      [3, 4],
+      [1000, 999, -1000, 0, /**/ -Infinity, 1, 0, -Infinity, /**/ 1e4, 1e4, 1e4, 1e4],
+    );
     const { outputs, gradients } = await run(logits, [1, 1, 2]);
     const losses = [Math.log1p(Math.E), Math.log1p(Math.exp(-1)), Math.log(4)];
     expect(outputs['loss']!.data[0]).toBeCloseTo((losses[0]! + losses[1]! + losses[2]!) / 3, 5);
@@ -62,7 +88,11 @@ describe.each(['cpu', 'wasm'] as const)('crossEntropy on %s', (backend) => {
   });
 
   it('names the argument of a wrong shape or dtype', () => {
-    expect(() => crossEntropy({ logits: zeros([2, 3]), targets: int32([1]) })).toThrow(/crossEntropy\(targets\): expected shape/);
-    expect(() => crossEntropy({ logits: zeros([2, 3]), targets: tensor([1, 2]) })).toThrow(/expected int32, found float32/);
+    expect(() => crossEntropy({ logits: zeros([2, 3]), targets: int32([1]) })).toThrow(
+      /crossEntropy\(targets\): expected shape/,
+    );
+    expect(() => crossEntropy({ logits: zeros([2, 3]), targets: tensor([1, 2]) })).toThrow(
+      /expected int32, found float32/,
+    );
   });
 });

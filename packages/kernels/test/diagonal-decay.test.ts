@@ -1,44 +1,59 @@
-import { diagonalDecay as oracle, diagonalDecayBackward, oddShapes } from '@mnemix/testkit';
-import { openBackend } from '@mnemix/tensor';
+import { openBackend, tensor, tidy } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { diagonalDecay } from '../src/diagonal-decay/index.ts';
-import { runOp, runOracle, scanCase, type OneHead, type ScanCase, type ScanResult } from './scan-cases.ts';
+import { diagonalDecay, uniformSequences } from '../src/index.ts';
+import { runScan } from './scan-cases.ts';
+import { diagonalDecayOracle } from './scan-oracles.ts';
+import { describeScan, expectToMatch, gates, variants, withOracle, type ScanEngine } from './scan-suite.ts';
 
-const expected = (scan: ScanCase): ScanResult =>
-  runOracle(scan, ({ inputs, dO, dState }: OneHead) => {
-    const { q, k, v, ...rest } = inputs as Required<typeof inputs>;
-    const arrays = { q: q!, k: k!, v: v!, ...rest };
-    const { output, finalState } = oracle(arrays);
-    return { o: output, state: finalState, gradients: { ...diagonalDecayBackward(arrays, dO, dState) } };
-  });
+const engine: ScanEngine = {
+  name: 'diagonalDecay',
+  op: diagonalDecay,
+  oracle: diagonalDecayOracle,
+  draws: {},
+  golden: [
+    { entry: 'plain', gate: 'none' },
+    { entry: 'plain', gate: 'vector' },
+    { entry: 'scalar', gate: 'scalar' },
+    { entry: 'scalar', gate: 'vector' },
+    { entry: 'vector', gate: 'vector' },
+    { entry: 'rwkv6', gate: 'vector' },
+  ],
+  goldenNames: { g: 'logDecay', u: 'bonus', S0: 'initialState' },
+};
 
-function expectToMatch(actual: ScanResult, wanted: ScanResult): void {
-  expect(actual.o, 'o').toBeCloseRms(wanted.o, 1e-5);
-  expect(actual.state, 'state').toBeCloseRms(wanted.state, 1e-5);
-  for (const [name, gradient] of Object.entries(wanted.gradients)) {
-    expect(actual.gradients[name], `gradient of ${name}`).toBeCloseRms(gradient, 1e-4);
-  }
-}
+describeScan(engine);
+const known = withOracle(engine);
 
-describe.each(['cpu', 'wasm'] as const)('diagonalDecay on %s', (backend) => {
+describe.each(variants)('diagonalDecay with a bonus, $backend, form $form', ({ backend, form }) => {
   beforeAll(() => openBackend(backend));
 
-  describe.each(['chunk', 'recurrent', undefined] as const)('form %s', (form) => {
-    const run = (scan: ScanCase, chunkSize?: number) =>
-      runOp(scan, (inputs) => diagonalDecay(inputs as never, { sequences: scan.sequences, chunkSize, form }));
+  it('reads before the update and adds the weighted write of the token', async () => {
+    for (const gate of gates) {
+      const { scan, wanted } = known({
+        batch: 2,
+        tokens: 41,
+        heads: 2,
+        keyWidth: 6,
+        valueWidth: 18,
+        gate,
+        bonus: true,
+      });
+      const options = { sequences: scan.sequences, form };
+      expectToMatch(await runScan(scan, (inputs) => diagonalDecay(inputs, options)), wanted);
+    }
+  });
+});
 
-    it.each(oddShapes)('matches the oracle for $name', (shape) => {
-      for (const gate of ['none', 'scalar', 'vector'] as const) {
-        const scan = scanCase({ ...shape, gate });
-        expectToMatch(run(scan), expected(scan));
-      }
-    });
-
-    it('reads before the update where there is a bonus', () => {
-      for (const gate of ['none', 'scalar', 'vector'] as const) {
-        const scan = scanCase({ batch: 2, tokens: 75, heads: 2, keyWidth: 6, valueWidth: 7, gate, bonus: true });
-        expectToMatch(run(scan), expected(scan));
-      }
-    });
+it('reads with dk^-1/2 unless told otherwise', async () => {
+  await openBackend('wasm');
+  tidy(() => {
+    const ones = tensor([1, 1, 1, 1], [1, 1, 4]);
+    const read = (scale?: number) =>
+      diagonalDecay(
+        { q: ones, k: ones, v: ones },
+        { sequences: uniformSequences(1, 1), scale },
+      ).o.dataSync()[0];
+    expect(read()).toBe(2);
+    expect(read(1)).toBe(4);
   });
 });

@@ -9,17 +9,26 @@ describe.each(['cpu', 'wasm'] as const)('gates on %s', (backend) => {
 
   const swiGluOracle = (a: Arrays) => ({ y: zipWith(map(a['gate']!, silu), a['up']!, (g, u) => g * u) });
 
-  it.each([[1], [3, 5], [2, 3, 7], [4, 16]])('swiGlu matches the oracle for [%i, %i, …]', async (...shape) => {
-    const random = seededRandom(2);
-    const inputs = { gate: float32(random.normals(shape, 3)), up: float32(random.normals(shape)) };
-    const dy = float32(random.normals(shape));
-    const actual = await runOp(inputs, (t) => ({ y: swiGlu(t['gate']!, t['up']!) }), { y: dy });
-    expectToMatch(actual, runOracle(inputs, swiGluOracle, { y: dy }));
-  });
+  it.each([[1], [3, 5], [2, 3, 7], [4, 16]])(
+    'swiGlu matches the oracle for [%i, %i, …]',
+    async (...shape) => {
+      const random = seededRandom(2);
+      const inputs = { gate: float32(random.normals(shape, 3)), up: float32(random.normals(shape)) };
+      const dy = float32(random.normals(shape));
+      const actual = await runOp(inputs, (t) => ({ y: swiGlu(t['gate']!, t['up']!) }), { y: dy });
+      expectToMatch(actual, runOracle(inputs, swiGluOracle, { y: dy }));
+    },
+  );
 
   const decayOracle = (a: Arrays) => ({ g: mambaLogDecay(a['a']!, a['aLog']!, a['dtBias']!) });
 
-  it.each([[1, 1], [5, 3], [2, 7, 4], [33, 6], [0, 3]])('logDecayGate matches the oracle for [%i, %i, …]', async (...shape) => {
+  it.each([
+    [1, 1],
+    [5, 3],
+    [2, 7, 4],
+    [33, 6],
+    [0, 3],
+  ])('logDecayGate matches the oracle for [%i, %i, …]', async (...shape) => {
     const random = seededRandom(3);
     const heads = [shape.at(-1)!];
     const inputs = {
@@ -32,9 +41,13 @@ describe.each(['cpu', 'wasm'] as const)('gates on %s', (backend) => {
     expectToMatch(actual, runOracle(inputs, decayOracle, { g: dg }));
   });
 
-  it('logDecayGate keeps its digits where the decay is faint, and stays finite where it is strong', async () => {
+  it('logDecayGate keeps its digits where decay is faint, and is finite where it is strong', async () => {
     const a = { shape: [6, 1], data: Float64Array.of(-80, -30, -12, 12, 30, 200) };
-    const inputs = { a, aLog: { shape: [1], data: Float64Array.of(0) }, dtBias: { shape: [1], data: Float64Array.of(0) } };
+    const inputs = {
+      a,
+      aLog: { shape: [1], data: Float64Array.of(0) },
+      dtBias: { shape: [1], data: Float64Array.of(0) },
+    };
     const { outputs } = await runOp(inputs, (t) => ({ g: logDecayGate(t as never) }), { g: a });
     decayOracle(inputs).g.data.forEach((expected, i) => {
       expect(Math.abs(outputs['g']!.data[i]! / expected - 1), `entry ${i}`).toBeLessThan(1e-6);
@@ -42,7 +55,9 @@ describe.each(['cpu', 'wasm'] as const)('gates on %s', (backend) => {
   });
 
   it('names the argument of a wrong shape', () => {
-    expect(() => swiGlu(zeros([2, 3]), zeros([3, 2]))).toThrow(/swiGlu\(up\): expected shape \[2, 3\], found \[3, 2\]/);
+    expect(() => swiGlu(zeros([2, 3]), zeros([3, 2]))).toThrow(
+      /swiGlu\(up\): expected shape \[2, 3\], found \[3, 2\]/,
+    );
     const inputs = { a: zeros([2, 3]), aLog: zeros([3]), dtBias: zeros([2]) };
     expect(() => logDecayGate(inputs)).toThrow(/logDecayGate\(dtBias\)/);
   });

@@ -39,15 +39,18 @@ function inputsOf({ segments, total, inputs, outputs }: (typeof cases)[number]) 
   };
 }
 
-const oracle = ({ segments, total, outputs }: (typeof cases)[number]) => ({ x, weight, bias }: Arrays): { y: NdArray } => {
-  const y = nd([total, outputs]);
-  segments.forEach(({ start, length }, m) => {
-    const matrix = nd(weight!.shape.slice(1), rows(weight!, m, m + 1).data);
-    const shift = bias && nd([outputs], rows(bias, m, m + 1).data);
-    if (length > 0) y.data.set(linear(rows(x!, start, start + length), matrix, shift).data, start * outputs);
-  });
-  return { y };
-};
+const oracle =
+  ({ segments, total, outputs }: (typeof cases)[number]) =>
+  ({ x, weight, bias }: Arrays): { y: NdArray } => {
+    const y = nd([total, outputs]);
+    segments.forEach(({ start, length }, m) => {
+      const matrix = nd(weight!.shape.slice(1), rows(weight!, m, m + 1).data);
+      const shift = bias && nd([outputs], rows(bias, m, m + 1).data);
+      if (length > 0)
+        y.data.set(linear(rows(x!, start, start + length), matrix, shift).data, start * outputs);
+    });
+    return { y };
+  };
 
 describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
   beforeAll(() => openBackend(backend));
@@ -79,7 +82,9 @@ describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
   it('takes no rows', async () => {
     const inputs = { x: nd([0, 3]), weight: nd([2, 4, 3], new Float64Array(24).fill(1)) };
     const groups = uniformSequences(2, 0);
-    const actual = await runOp(inputs, (t) => ({ y: groupedLinear(t as never, { groups }) }), { y: nd([0, 4]) });
+    const actual = await runOp(inputs, (t) => ({ y: groupedLinear(t as never, { groups }) }), {
+      y: nd([0, 4]),
+    });
     expect(actual.outputs['y']!.shape).toEqual([0, 4]);
     expect(Array.from(actual.gradients['weight']!.data)).toEqual(Array(24).fill(0));
   });
@@ -89,6 +94,8 @@ describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
     expect(() => groupedLinear({ x: zeros([6, 4]), weight: zeros([3, 5, 4]) }, { groups })).toThrow(
       /groupedLinear\(weight\): expected shape \[2, out, in=4\], found \[3, 5, 4\]/,
     );
-    expect(() => groupedLinear({ x: zeros([5, 4]), weight: zeros([2, 5, 4]) }, { groups })).toThrow(/groupedLinear\(x\)/);
+    expect(() => groupedLinear({ x: zeros([5, 4]), weight: zeros([2, 5, 4]) }, { groups })).toThrow(
+      /groupedLinear\(x\)/,
+    );
   });
 });

@@ -4,7 +4,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { l2Norm, rmsNorm, rmsNormGated } from '../src/index.ts';
 import { expectToMatch, float32, runOp, runOracle, type Arrays } from './op-cases.ts';
 
-const shapes = [[1, 1], [3, 5], [2, 3, 7], [4, 16], [33, 6], [2, 5, 2, 9]];
+const shapes = [
+  [1, 1],
+  [3, 5],
+  [2, 3, 7],
+  [4, 16],
+  [33, 6],
+  [2, 5, 2, 9],
+];
 
 function inputsOf(shape: readonly number[], seed = 1) {
   const random = seededRandom(seed);
@@ -24,7 +31,10 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
     const { x, weight, dy } = inputsOf(shape);
     for (const inputs of [{ x, weight }, { x }] as Arrays[]) {
       const actual = await runOp(inputs, (t) => ({ y: rmsNorm(t as never, { eps: 1e-3 }) }), { y: dy });
-      expectToMatch(actual, runOracle(inputs, (a) => ({ y: rmsOracle(a['x']!, a['weight'], 1e-3) }), { y: dy }));
+      expectToMatch(
+        actual,
+        runOracle(inputs, (a) => ({ y: rmsOracle(a['x']!, a['weight'], 1e-3) }), { y: dy }),
+      );
     }
   });
 
@@ -42,7 +52,10 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
   it.each(shapes)('l2Norm matches the oracle for [%i, %i, …]', async (...shape) => {
     const { x, dy } = inputsOf(shape);
     const actual = await runOp({ x }, (t) => ({ y: l2Norm(t['x']!, { eps: 1e-2 }) }), { y: dy });
-    expectToMatch(actual, runOracle({ x }, (a) => ({ y: l2Oracle(a['x']!, 1e-2) }), { y: dy }));
+    expectToMatch(
+      actual,
+      runOracle({ x }, (a) => ({ y: l2Oracle(a['x']!, 1e-2) }), { y: dy }),
+    );
   });
 
   it('gated values stay finite where the gate is far out', async () => {
@@ -65,8 +78,12 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
   });
 
   it('names the argument of a wrong shape', () => {
-    expect(() => rmsNorm({ x: zeros([2, 4]), weight: zeros([3]) })).toThrow(/rmsNorm\(weight\): expected shape \[4\], found \[3\]/);
-    expect(() => rmsNormGated({ x: zeros([2, 4]), gate: zeros([2, 5]), weight: zeros([4]) })).toThrow(/rmsNormGated\(gate\)/);
+    expect(() => rmsNorm({ x: zeros([2, 4]), weight: zeros([3]) })).toThrow(
+      /rmsNorm\(weight\): expected shape \[4\], found \[3\]/,
+    );
+    expect(() => rmsNormGated({ x: zeros([2, 4]), gate: zeros([2, 5]), weight: zeros([4]) })).toThrow(
+      /rmsNormGated\(gate\)/,
+    );
     expect(() => l2Norm(zeros([]))).toThrow(MnemixError);
   });
 });

@@ -22,8 +22,8 @@ export const int32 = (values: ArrayLike<number>, shape: number[] = [values.lengt
 const toArray = async (x: Tensor): Promise<NdArray> => nd(x.shape, await x.data<'float32'>());
 
 /**
- * Fills memory that the next tensors may get with NaN: what a kernel forgets to write then shows. Memory is reused by
- * exact size on WebGPU, and only after a submit, which the read brings about.
+ * Fills memory that the next tensors may get with NaN: what a kernel forgets to write then shows. Memory is
+ * reused by exact size on WebGPU, and only after a submit, which the read brings about.
  */
 export async function poison(shapes: readonly (readonly number[])[]): Promise<void> {
   const filled = shapes.flatMap((shape) => Array.from({ length: 4 }, () => fill([...shape], NaN)));
@@ -36,10 +36,15 @@ export async function poison(shapes: readonly (readonly number[])[]): Promise<vo
  *
  * @param upstream by the outputs' names; outputs left out get no gradient
  */
-export async function runOp(inputs: Arrays, op: (inputs: Tensors) => Tensors, upstream: Arrays): Promise<OpResult> {
+export async function runOp(
+  inputs: Arrays,
+  op: (inputs: Tensors) => Tensors,
+  upstream: Arrays,
+): Promise<OpResult> {
   await poison([...Object.values(inputs), ...Object.values(upstream)].map(({ shape }) => shape));
   const before = memory().numTensors;
-  const entries = (x: Arrays) => Object.fromEntries(Object.entries(x).map(([name, value]) => [name, toTensor(value)]));
+  const entries = (x: Arrays) =>
+    Object.fromEntries(Object.entries(x).map(([name, value]) => [name, toTensor(value)]));
   const params = entries(inputs);
   const weights = entries(upstream);
   const { value, aux, grads } = valueAndGrad((leaves: Tensors) => {
@@ -48,9 +53,14 @@ export async function runOp(inputs: Arrays, op: (inputs: Tensors) => Tensors, up
     return { value: parts.reduce((a, b) => add(a, b)) as Scalar, aux: outputs };
   })(params);
   const read = async (x: Tensors): Promise<Arrays> =>
-    Object.fromEntries(await Promise.all(Object.entries(x).map(async ([name, value]) => [name, await toArray(value)] as const)));
+    Object.fromEntries(
+      await Promise.all(
+        Object.entries(x).map(async ([name, value]) => [name, await toArray(value)] as const),
+      ),
+    );
   const result = { outputs: await read(aux), gradients: await read(grads) };
-  for (const made of [value, ...[aux, grads, params, weights].flatMap((x) => Object.values(x))]) made.dispose();
+  for (const made of [value, ...[aux, grads, params, weights].flatMap((x) => Object.values(x))])
+    made.dispose();
   expect(memory().numTensors, 'tensors alive').toBe(before);
   return result;
 }
@@ -60,7 +70,8 @@ export function runOracle(inputs: Arrays, oracle: (inputs: Arrays) => Arrays, up
   const value = (x: Arrays): number => {
     const outputs = oracle(x);
     return Object.entries(upstream).reduce(
-      (total, [name, weight]) => total + weight.data.reduce((part, w, i) => part + w * outputs[name]!.data[i]!, 0),
+      (total, [name, weight]) =>
+        total + weight.data.reduce((part, w, i) => part + w * outputs[name]!.data[i]!, 0),
       0,
     );
   };
@@ -73,7 +84,8 @@ export function expectToMatch(actual: OpResult, wanted: OpResult): void {
     if (expected.data.length === 0) expect(found?.shape, name).toEqual(expected.shape);
     else expect(found, name).toBeCloseRms(expected, tolerance);
   };
-  for (const [name, expected] of Object.entries(wanted.outputs)) compare(actual.outputs[name], expected, 1e-5, name);
+  for (const [name, expected] of Object.entries(wanted.outputs))
+    compare(actual.outputs[name], expected, 1e-5, name);
   for (const [name, expected] of Object.entries(wanted.gradients)) {
     compare(actual.gradients[name], expected, 1e-4, `gradient of ${name}`);
   }

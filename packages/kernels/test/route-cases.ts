@@ -28,11 +28,24 @@ export const routeCases: readonly RouteCase[] = [
   { name: 'all tokens to one memory', batch: 3, tokens: 5, memories: 5, chosen: 1, first: () => 3 },
   { name: 'ragged documents', batch: 2, tokens: 8, memories: 4, chosen: 2, segments: ragged },
   { name: 'many memories', batch: 1, tokens: 33, memories: 17, chosen: 3 },
-  { name: 'choices out of range', batch: 2, tokens: 6, memories: 3, chosen: 1, first: (drawn) => [-1, 0, 3][drawn]! },
+  {
+    name: 'choices out of range',
+    batch: 2,
+    tokens: 6,
+    memories: 3,
+    chosen: 1,
+    first: (drawn) => [-1, 0, 3][drawn]!,
+  },
 ];
 
 /** Distinct memories of each token, [R·K]. */
-export function choicesOf({ batch, tokens, memories, chosen, first = (drawn) => drawn }: RouteCase): number[] {
+export function choicesOf({
+  batch,
+  tokens,
+  memories,
+  chosen,
+  first = (drawn) => drawn,
+}: RouteCase): number[] {
   const random = seededRandom(9);
   return Array.from({ length: batch * tokens }, () => {
     const start = first(random.integer(memories));
@@ -43,7 +56,8 @@ export function choicesOf({ batch, tokens, memories, chosen, first = (drawn) => 
 /** The plan as plain numbers. */
 export function planOf(shape: RouteCase, choices: readonly number[]) {
   const { batch, tokens, memories, chosen } = shape;
-  const segments = shape.segments ?? Array.from({ length: batch }, (_, row) => ({ row, start: 0, length: tokens }));
+  const segments =
+    shape.segments ?? Array.from({ length: batch }, (_, row) => ({ row, start: 0, length: tokens }));
   const copies = choices.length;
   const plan = {
     source: Array<number>(copies).fill(-1),

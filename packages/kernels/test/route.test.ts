@@ -1,7 +1,14 @@
 import { nd, seededRandom, type NdArray } from '@mnemix/testkit';
 import { memory, openBackend, tensor, tidy, zeros } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { batchSequences, routeGather, routeMix, routePlan, uniformSequences, type RoutePlan } from '../src/index.ts';
+import {
+  batchSequences,
+  routeGather,
+  routeMix,
+  routePlan,
+  uniformSequences,
+  type RoutePlan,
+} from '../src/index.ts';
 import * as portableMix from '../src/route-mix/portable.ts';
 import * as portablePlan from '../src/route-plan/portable.ts';
 import { expectToMatch, float32, int32, runOp, runOracle, toTensor, type Arrays } from './op-cases.ts';
@@ -15,20 +22,32 @@ function makePlan(shape: RouteCase): RoutePlan {
 }
 
 /** Σ_j weights[r, j]·o[position[r, j]]. */
-const mixOracle = (position: readonly number[], chosen: number) => ({ o, weights }: Arrays): { y: NdArray } => {
-  const width = o!.shape[1]!;
-  const y = nd([position.length / chosen, width]);
-  position.forEach((place, copy) => {
-    if (place < 0) return;
-    for (let c = 0; c < width; c++) y.data[Math.floor(copy / chosen) * width + c]! += weights!.data[copy]! * o!.data[place * width + c]!;
-  });
-  return { y };
-};
+const mixOracle =
+  (position: readonly number[], chosen: number) =>
+  ({ o, weights }: Arrays): { y: NdArray } => {
+    const width = o!.shape[1]!;
+    const y = nd([position.length / chosen, width]);
+    position.forEach((place, copy) => {
+      if (place < 0) return;
+      for (let c = 0; c < width; c++)
+        y.data[Math.floor(copy / chosen) * width + c]! += weights!.data[copy]! * o!.data[place * width + c]!;
+    });
+    return { y };
+  };
 
-const gatherOracle = (source: readonly number[]) => ({ x }: Arrays): { y: NdArray } => {
-  const width = x!.shape[1]!;
-  return { y: nd([source.length, width], source.flatMap((row) => Array.from({ length: width }, (_, c) => (row < 0 ? 0 : x!.data[row * width + c]!)))) };
-};
+const gatherOracle =
+  (source: readonly number[]) =>
+  ({ x }: Arrays): { y: NdArray } => {
+    const width = x!.shape[1]!;
+    return {
+      y: nd(
+        [source.length, width],
+        source.flatMap((row) =>
+          Array.from({ length: width }, (_, c) => (row < 0 ? 0 : x!.data[row * width + c]!)),
+        ),
+      ),
+    };
+  };
 
 function inputsOf({ batch, tokens, chosen }: RouteCase, width: number) {
   const random = seededRandom(10);
@@ -65,9 +84,16 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
     const choices = choicesOf(shape);
     tidy(() => {
       const { starts, lengths, rowSequence } = sequencesOf(shape);
-      const inputs = { choices: int32(choices, [shape.batch * shape.tokens, shape.chosen]), starts, lengths, rowSequence };
+      const inputs = {
+        choices: int32(choices, [shape.batch * shape.tokens, shape.chosen]),
+        starts,
+        lengths,
+        rowSequence,
+      };
       const plan = portablePlan.forward(inputs, { memories: shape.memories });
-      const found = Object.fromEntries(Object.entries(plan).map(([name, x]) => [name, Array.from(x.dataSync())]));
+      const found = Object.fromEntries(
+        Object.entries(plan).map(([name, x]) => [name, Array.from(x.dataSync())]),
+      );
       expect(found).toEqual(planOf(shape, choices));
       expect(Object.values(plan).map((x) => x.dtype)).toEqual(Array(8).fill('int32'));
     });
@@ -96,7 +122,10 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
       const { dO, dWeights } = portableMix.mixBackward({ ...inputs, dy: toTensor(dy) });
       expect(dO).toBeCloseRms(wanted.gradients['o']!, 1e-4);
       expect(dWeights).toBeCloseRms(wanted.gradients['weights']!, 1e-4);
-      expect(portableMix.gather({ x: toTensor(x), source, position }).y).toBeCloseRms(gatherOracle(expected.source)({ x }).y, 1e-5);
+      expect(portableMix.gather({ x: toTensor(x), source, position }).y).toBeCloseRms(
+        gatherOracle(expected.source)({ x }).y,
+        1e-5,
+      );
       const unit = nd(weights.shape, new Float64Array(weights.data.length).fill(1));
       const sums = mixOracle(expected.position, shape.chosen)({ o, weights: unit }).y;
       expect(portableMix.sumCopies({ o: toTensor(o), position }).y).toBeCloseRms(sums, 1e-5);
@@ -129,11 +158,19 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
 
   it('says what is wrong with its arguments', () => {
     const sequences = uniformSequences(2, 3);
-    expect(() => routePlan(int32([0, 1], [2, 1]), { memories: 3, sequences })).toThrow(/routePlan\(choices\): expected shape \[6, K\]/);
-    expect(() => routePlan(tensor(Array(6).fill(0), [6, 1]), { memories: 3, sequences })).toThrow(/expected int32, found float32/);
-    expect(() => routePlan(int32(Array(12).fill(0), [6, 2]), { memories: 1, sequences })).toThrow(/2 choices of 1 memories/);
+    expect(() => routePlan(int32([0, 1], [2, 1]), { memories: 3, sequences })).toThrow(
+      /routePlan\(choices\): expected shape \[6, K\]/,
+    );
+    expect(() => routePlan(tensor(Array(6).fill(0), [6, 1]), { memories: 3, sequences })).toThrow(
+      /expected int32, found float32/,
+    );
+    expect(() => routePlan(int32(Array(12).fill(0), [6, 2]), { memories: 1, sequences })).toThrow(
+      /2 choices of 1 memories/,
+    );
     const plan = makePlan(routeCases[1]!);
-    expect(() => routeMix({ o: zeros([35, 3]), weights: zeros([18, 2]) }, plan)).toThrow(/routeMix\(o\): expected shape \[36, 3\], found \[35, 3\]/);
+    expect(() => routeMix({ o: zeros([35, 3]), weights: zeros([18, 2]) }, plan)).toThrow(
+      /routeMix\(o\): expected shape \[36, 3\], found \[35, 3\]/,
+    );
     expect(() => routeGather(zeros([17, 3]), plan)).toThrow(/routeGather\(x\)/);
   });
 });

@@ -1,11 +1,8 @@
 // Random scans, what the float64 oracles say of them, and what the ops do: shared by the tests of both engines.
 import { headOf, nd, rows, seededRandom, type NdArray } from '@mnemix/testkit';
-import {
-  add, mul, sum, tensor, tidy, valueAndGrad, type Scalar, type Tensor,
-} from '@mnemix/tensor';
+import type { Tensor } from '@mnemix/tensor';
 import { batchSequences, type Segment, type Sequences } from '../src/sequences.ts';
-
-export type Arrays = Readonly<Record<string, NdArray>>;
+import { float32, runOp, type Arrays, type Tensors } from './op-cases.ts';
 
 /** A problem for one of the engines. */
 export interface ScanCase {
@@ -55,14 +52,17 @@ export function scanCase(options: CaseOptions): ScanCase {
   const { batch, tokens, heads, keyWidth, valueWidth, gate = 'none', initial = true, seed = 1 } = options;
   const random = seededRandom(seed);
   const [N, H, dk, dv] = [batch * tokens, heads, keyWidth, valueWidth];
-  const float32 = (a: NdArray) => nd(a.shape, Float32Array.from(a.data));
-  const segments = options.segments ?? Array.from({ length: batch }, (_, row) => ({ row, start: 0, length: tokens }));
+  const segments =
+    options.segments ?? Array.from({ length: batch }, (_, row) => ({ row, start: 0, length: tokens }));
   const S = segments.length;
 
   const common = random.normals([H, dk]);
   const mix = options.keyCorrelation ?? 0;
   const keys = random.normals([N, H, dk]);
-  const correlated = nd(keys.shape, keys.data.map((x, i) => Math.sqrt(mix) * common.data[i % (H * dk)]! + Math.sqrt(1 - mix) * x));
+  const correlated = nd(
+    keys.shape,
+    keys.data.map((x, i) => Math.sqrt(mix) * common.data[i % (H * dk)]! + Math.sqrt(1 - mix) * x),
+  );
   const inputs: Record<string, NdArray> = {
     q: random.normals([N, H, dk]),
     k: normalised(correlated),
@@ -73,7 +73,11 @@ export function scanCase(options: CaseOptions): ScanCase {
     inputs['logDecay'] = nd(drawn.shape, drawn.data.map(options.gateOf ?? ((x) => x)));
   }
   if (options.bonus) inputs['bonus'] = random.normals([H, dk]);
-  if (options.beta) inputs['beta'] = nd([N, H], random.uniforms([N, H], 0, 1).data.map((x) => x * (options.betaScale ?? 1)));
+  if (options.beta)
+    inputs['beta'] = nd(
+      [N, H],
+      random.uniforms([N, H], 0, 1).data.map((x) => x * (options.betaScale ?? 1)),
+    );
   if (options.erase) inputs['erase'] = normalised(random.normals([N, H, dk]));
   if (initial) inputs['initialState'] = random.normals([S, H, dk, dv]);
   return {
@@ -91,10 +95,13 @@ export function scanCase(options: CaseOptions): ScanCase {
 /** Every vector along the last axis scaled to length 1. */
 function normalised(x: NdArray): NdArray {
   const width = x.shape.at(-1)!;
-  return nd(x.shape, x.data.map((value, i) => {
-    const first = i - (i % width);
-    return value / Math.hypot(...x.data.subarray(first, first + width));
-  }));
+  return nd(
+    x.shape,
+    x.data.map((value, i) => {
+      const first = i - (i % width);
+      return value / Math.hypot(...x.data.subarray(first, first + width));
+    }),
+  );
 }
 
 /** One head of one sequence, as the oracles take it. */
@@ -114,12 +121,14 @@ export interface OneHeadResult {
 const perHead = new Set(['bonus']);
 
 /** Runs an oracle over all sequences and heads. Gradients come back in the inputs' shapes, of the unscaled q. */
-export function runOracle(scan: ScanCase, oracle: (head: OneHead) => OneHeadResult): ScanResult {
+export function askOracle(scan: ScanCase, oracle: (head: OneHead) => OneHeadResult): ScanResult {
   const { inputs, segments, heads, keyWidth, dO, dState } = scan;
   const scale = keyWidth ** -0.5;
   const o = nd(dO.shape);
   const state = nd(dState.shape);
-  const gradients = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, nd(value.shape)]));
+  const gradients = Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [name, nd(value.shape)]),
+  );
   segments.forEach(({ start, length }, s) => {
     for (let h = 0; h < heads; h++) {
       const ofTokens = (x: NdArray) => headOf(rows(x, start, start + length), h);
@@ -131,7 +140,10 @@ export function runOracle(scan: ScanCase, oracle: (head: OneHead) => OneHeadResu
             ? nd(x.shape.slice(1), rows(x, h, h + 1).data)
             : ofTokens(x);
       const head = Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, pick(name, x)]));
-      head['q'] = nd(head['q']!.shape, head['q']!.data.map((x) => x * scale));
+      head['q'] = nd(
+        head['q']!.shape,
+        head['q']!.data.map((x) => x * scale),
+      );
       const result = oracle({
         inputs: head,
         dO: ofTokens(dO),
@@ -142,8 +154,22 @@ export function runOracle(scan: ScanCase, oracle: (head: OneHead) => OneHeadResu
       for (const [name, gradient] of Object.entries(gradients)) {
         const part = result.gradients[name]!;
         if (name === 'initialState') put(gradient, nd([1, ...part.shape], part.data), s, 1, h, heads);
-        else if (perHead.has(name)) part.data.forEach((x, i) => (gradient.data[h * part.data.length + i]! += x));
-        else put(gradient, name === 'q' ? nd(part.shape, part.data.map((x) => x * scale)) : part, start, length, h, heads);
+        else if (perHead.has(name))
+          part.data.forEach((x, i) => (gradient.data[h * part.data.length + i]! += x));
+        else
+          put(
+            gradient,
+            name === 'q'
+              ? nd(
+                  part.shape,
+                  part.data.map((x) => x * scale),
+                )
+              : part,
+            start,
+            length,
+            h,
+            heads,
+          );
       }
     }
   });
@@ -158,27 +184,12 @@ function put(x: NdArray, part: NdArray, first: number, count: number, h: number,
   }
 }
 
-const toArray = (x: Tensor): NdArray => nd(x.shape, x.dataSync());
-const toTensor = (x: NdArray): Tensor => tensor(Float32Array.from(x.data), [...x.shape]);
-
-/** Runs an op forward and backward on the current backend. */
-export function runOp(
+/** Runs an op forward and backward on the current backend, on poisoned memory; fails if a tensor leaks. */
+export async function runScan(
   scan: ScanCase,
-  op: (inputs: Record<string, Tensor>) => { o: Tensor; state: Tensor },
-): ScanResult {
-  let result!: ScanResult;
-  tidy(() => {
-    const params = Object.fromEntries(Object.entries(scan.inputs).map(([name, x]) => [name, toTensor(x)]));
-    const [dO, dState] = [toTensor(scan.dO), toTensor(scan.dState)];
-    const { aux, grads } = valueAndGrad((inputs: Record<string, Tensor>) => {
-      const { o, state } = op(inputs);
-      return { value: add(sum(mul(o, dO)), sum(mul(state, dState))) as Scalar, aux: { o, state } };
-    })(params);
-    result = {
-      o: toArray(aux.o),
-      state: toArray(aux.state),
-      gradients: Object.fromEntries(Object.entries(grads).map(([name, x]) => [name, toArray(x)])),
-    };
-  });
-  return result;
+  op: (inputs: never) => { o: Tensor; state: Tensor },
+): Promise<ScanResult> {
+  const named = op as unknown as (inputs: Tensors) => Tensors;
+  const { outputs, gradients } = await runOp(scan.inputs, named, { o: scan.dO, state: scan.dState });
+  return { o: outputs['o']!, state: outputs['state']!, gradients };
 }

@@ -47,22 +47,24 @@ function inputsOf({ batch, tokens, channels, width, segments }: Case) {
 const allOf = ({ batch, tokens, segments }: Case): Segments =>
   segments ?? Array.from({ length: batch }, (_, row) => ({ row, start: 0, length: tokens }));
 
-const oracle = (shape: Case, activation: 'silu' | 'none') => (inputs: Arrays): { y: NdArray; state: NdArray } => {
-  const { x, weight, bias, initialState } = inputs;
-  const y = nd(x!.shape);
-  const state = nd([allOf(shape).length, shape.channels, shape.width]);
-  allOf(shape).forEach(({ row, start, length }, s) => {
-    const first = row * shape.tokens + start;
-    const part = shortConvolution(rows(x!, first, first + length), weight!, {
-      bias,
-      activation,
-      cache: initialState && nd([shape.channels, shape.width], rows(initialState, s, s + 1).data),
+const oracle =
+  (shape: Case, activation: 'silu' | 'none') =>
+  (inputs: Arrays): { y: NdArray; state: NdArray } => {
+    const { x, weight, bias, initialState } = inputs;
+    const y = nd(x!.shape);
+    const state = nd([allOf(shape).length, shape.channels, shape.width]);
+    allOf(shape).forEach(({ row, start, length }, s) => {
+      const first = row * shape.tokens + start;
+      const part = shortConvolution(rows(x!, first, first + length), weight!, {
+        bias,
+        activation,
+        cache: initialState && nd([shape.channels, shape.width], rows(initialState, s, s + 1).data),
+      });
+      y.data.set(part.y.data, first * shape.channels);
+      state.data.set(part.cache.data, s * shape.channels * shape.width);
     });
-    y.data.set(part.y.data, first * shape.channels);
-    state.data.set(part.cache.data, s * shape.channels * shape.width);
-  });
-  return { y, state };
-};
+    return { y, state };
+  };
 
 describe.each(['cpu', 'wasm'] as const)('shortConv on %s', (backend) => {
   beforeAll(() => openBackend(backend));
@@ -100,7 +102,9 @@ describe.each(['cpu', 'wasm'] as const)('shortConv on %s', (backend) => {
     for (const at of [1, 2, 5, 10]) {
       const first = await run(rows(x, 0, at));
       const second = await run(rows(x, at, 11), first.outputs['state']);
-      expect(Array.from(first.outputs['y']!.data).concat(Array.from(second.outputs['y']!.data))).toEqual(Array.from(whole.outputs['y']!.data));
+      expect(Array.from(first.outputs['y']!.data).concat(Array.from(second.outputs['y']!.data))).toEqual(
+        Array.from(whole.outputs['y']!.data),
+      );
       expect(second.outputs['state']).toEqual(whole.outputs['state']);
     }
   });
@@ -118,8 +122,12 @@ describe.each(['cpu', 'wasm'] as const)('shortConv on %s', (backend) => {
   it('says what is wrong with its arguments', () => {
     const sequences = uniformSequences(1, 2);
     const x = zeros([2, 3]);
-    expect(() => shortConv({ x, weight: zeros([4, 1, 4]) }, { sequences })).toThrow(/shortConv\(weight\): expected shape \[D=3, 1, W\]/);
+    expect(() => shortConv({ x, weight: zeros([4, 1, 4]) }, { sequences })).toThrow(
+      /shortConv\(weight\): expected shape \[D=3, 1, W\]/,
+    );
     expect(() => shortConv({ x, weight: zeros([3, 1, 0]) }, { sequences })).toThrow(/the window has width 0/);
-    expect(() => shortConv({ x: toTensor(nd([3, 3])), weight: zeros([3, 1, 4]) }, { sequences })).toThrow(/shortConv\(x\)/);
+    expect(() => shortConv({ x: toTensor(nd([3, 3])), weight: zeros([3, 1, 4]) }, { sequences })).toThrow(
+      /shortConv\(x\)/,
+    );
   });
 });

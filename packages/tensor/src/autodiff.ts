@@ -56,7 +56,12 @@ export function valueAndGrad<P extends TensorTree, Aux extends TensorTree = unde
         return result.value;
       };
       try {
-        const { value, grads } = engine().gradients<Tensor>(forward, inputs, undefined as unknown as Tensor, true);
+        const { value, grads } = engine().gradients<Tensor>(
+          forward,
+          inputs,
+          undefined as unknown as Tensor,
+          true,
+        );
         const released = mapTree(aux, (leaf) => leaf.clone());
         let next = 0;
         const gradients = mapTree(params, (leaf) => grads[next++] ?? zerosLike(leaf));

@@ -28,7 +28,9 @@ export interface KernelCall<I extends OpInputs, Attrs> {
 }
 
 /** Returns the outputs in their declared order, or `undefined` where it cannot do these shapes: then the portable form runs. */
-export type BackendKernel<I extends OpInputs, Attrs> = (call: KernelCall<I, Attrs>) => TensorInfo[] | undefined;
+export type BackendKernel<I extends OpInputs, Attrs> = (
+  call: KernelCall<I, Attrs>,
+) => TensorInfo[] | undefined;
 
 export interface GradientCall<I extends OpInputs, O extends OpOutputs, Attrs> {
   readonly inputs: I;
@@ -80,7 +82,11 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
   const kernelFunc =
     (backendKernel?: BackendKernel<I, Attrs>): KernelFunc =>
     ({ inputs, attrs, backend }) => {
-      const made = backendKernel?.({ inputs: inputs as KernelCall<I, Attrs>['inputs'], attrs: attrs as Attrs, backend });
+      const made = backendKernel?.({
+        inputs: inputs as KernelCall<I, Attrs>['inputs'],
+        attrs: attrs as Attrs,
+        backend,
+      });
       if (made !== undefined) return made;
       return tidy(() => {
         const result = portable(inputs as unknown as I, attrs as Attrs);
@@ -107,7 +113,9 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
       gradFunc: (dy, saved, attrs) => {
         const grads = gradient({
           inputs: Object.fromEntries(present.map((input, i) => [input, saved[i]])) as I,
-          outputs: Object.fromEntries(savedOutputs.map((output, i) => [output, saved[present.length + i]])) as O,
+          outputs: Object.fromEntries(
+            savedOutputs.map((output, i) => [output, saved[present.length + i]]),
+          ) as O,
           grads: named(Array.isArray(dy) ? dy : [dy]),
           attrs: attrs as unknown as Attrs,
         });
@@ -123,7 +131,8 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
     const kernelName = `mnemix/${name}(${present.join(',')})`;
     register(kernelName, present, engine().backendName);
     const given = Object.fromEntries(present.map((input) => [input, inputs[input]])) as NamedTensorMap;
-    const run = () => engine().runKernel<Tensor | Tensor[]>(kernelName, given, attrs as unknown as NamedAttrMap);
+    const run = () =>
+      engine().runKernel<Tensor | Tensor[]>(kernelName, given, attrs as unknown as NamedAttrMap);
     const result = gradient ? run() : noGrad(run);
     return named(Array.isArray(result) ? result : [result]);
   };

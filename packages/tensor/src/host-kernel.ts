@@ -15,9 +15,16 @@ export interface OutputSpec {
 
 export interface HostKernel<I extends OpInputs, Attrs> {
   /** Shapes of the outputs, in the op's order. */
-  readonly outputs: (inputs: { readonly [Name in keyof I]: TensorInfo }, attrs: Attrs) => readonly OutputSpec[];
+  readonly outputs: (
+    inputs: { readonly [Name in keyof I]: TensorInfo },
+    attrs: Attrs,
+  ) => readonly OutputSpec[];
   /** Fills the outputs, which hold arbitrary values at first. */
-  readonly run: (inputs: { readonly [Name in keyof I]: HostArray }, outputs: readonly HostArray[], attrs: Attrs) => void;
+  readonly run: (
+    inputs: { readonly [Name in keyof I]: HostArray },
+    outputs: readonly HostArray[],
+    attrs: Attrs,
+  ) => void;
 }
 
 /** The parts of tfjs's CPU and WASM backends that a host kernel needs. */
@@ -45,7 +52,11 @@ export function hostOutput(backend: unknown, { shape, dtype = 'float32' }: Outpu
   // The CPU backend has a method of this name too, with other arguments.
   if (host.typedArrayFromHeap && host.makeOutput) return host.makeOutput([...shape], dtype);
   const size = shape.reduce((a, b) => a * b, 1);
-  return (host.makeTensorInfo as NonNullable<HostBackend['makeTensorInfo']>)([...shape], dtype, new arrayTypes[dtype as 'float32'](size));
+  return (host.makeTensorInfo as NonNullable<HostBackend['makeTensorInfo']>)(
+    [...shape],
+    dtype,
+    new arrayTypes[dtype as 'float32'](size),
+  );
 }
 
 /** The kernels of an op on `cpu` and `wasm`, from one loop over typed arrays. */
@@ -53,10 +64,18 @@ export function hostKernel<I extends OpInputs, Attrs>(
   kernel: HostKernel<I, Attrs>,
 ): Partial<Record<BackendName, BackendKernel<I, Attrs>>> {
   const run: BackendKernel<I, Attrs> = ({ inputs, attrs, backend }) => {
-    // All allocations come first: growing the WASM memory would detach the views.
+    // All allocations come first: growing the WASM memory would detach the views. To look at an input that lies on
+    // another backend is to move it here.
+    for (const info of Object.values(inputs)) hostView(backend, info as TensorInfo);
     const infos = kernel.outputs(inputs, attrs).map((spec) => hostOutput(backend, spec));
-    const views = Object.fromEntries(Object.entries(inputs).map(([name, info]) => [name, hostView(backend, info as TensorInfo)]));
-    kernel.run(views as { [Name in keyof I]: HostArray }, infos.map((info) => hostView(backend, info)), attrs);
+    const views = Object.fromEntries(
+      Object.entries(inputs).map(([name, info]) => [name, hostView(backend, info as TensorInfo)]),
+    );
+    kernel.run(
+      views as { [Name in keyof I]: HostArray },
+      infos.map((info) => hostView(backend, info)),
+      attrs,
+    );
     return infos;
   };
   return { cpu: run, wasm: run };

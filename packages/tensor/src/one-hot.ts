@@ -23,4 +23,5 @@ const op = defineOp<{ indices: Tensor }, { y: Tensor }, { depth: number }>({
 });
 
 /** int32 indices [...] → float32 [..., depth]; an index outside of 0 … depth−1 gives zeros. A constant to gradients. */
-export const oneHot = (indices: Tensor, depth: number): Tensor => op({ indices: tf.cast(indices, 'int32') }, { depth }).y;
+export const oneHot = (indices: Tensor, depth: number): Tensor =>
+  op({ indices: tf.cast(indices, 'int32') }, { depth }).y;

@@ -5,18 +5,80 @@ import type { Tensor, TensorLike } from '@tensorflow/tfjs-core';
 import { noGrad } from './autodiff.ts';
 
 // Creation
-export { fill, ones, onesLike, range, scalar, tensor, tensor1d, tensor2d, tensor3d, tensor4d, zeros, zerosLike } from '@tensorflow/tfjs-core';
+export {
+  fill,
+  ones,
+  onesLike,
+  range,
+  scalar,
+  tensor,
+  tensor1d,
+  tensor2d,
+  tensor3d,
+  tensor4d,
+  zeros,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
 // Elementwise
 export {
-  abs, add, clipByValue, cos, div, exp, log, log1p, maximum, minimum, mul, neg, pow, relu, rsqrt, sigmoid, sin,
-  softplus, sqrt, square, sub, tanh, where,
+  abs,
+  add,
+  clipByValue,
+  cos,
+  div,
+  exp,
+  log,
+  log1p,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  pow,
+  relu,
+  rsqrt,
+  sigmoid,
+  sin,
+  softplus,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  where,
 } from '@tensorflow/tfjs-core';
 // Reductions
 export { logSoftmax, logSumExp, max, mean, min, softmax, sum } from '@tensorflow/tfjs-core';
 // Shape
 export {
-  broadcastTo, cast, concat, expandDims, matMul, pad, reshape, reverse, slice, split, squeeze, stack, tile, transpose, unstack,
+  broadcastTo,
+  cast,
+  concat,
+  expandDims,
+  pad,
+  reshape,
+  reverse,
+  slice,
+  split,
+  squeeze,
+  stack,
+  tile,
+  transpose,
+  unstack,
 } from '@tensorflow/tfjs-core';
+
+/**
+ * a·b over the last two axes, either transposed first; the other axes are broadcast. (tfjs itself returns too few
+ * values, on any backend, where both have batch axes to be broadcast.)
+ */
+export function matMul<T extends Tensor>(a: Tensor, b: Tensor, transposeA = false, transposeB = false): T {
+  const [outerA, outerB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  const outer = tf.broadcast_util.assertAndGetBroadcastShape(outerA, outerB);
+  const batch = tf.util.sizeFromShape(outer);
+  const whole = (x: Tensor, own: number[]): Tensor => {
+    const fits = [1, batch].includes(tf.util.sizeFromShape(own));
+    return fits ? x : tf.broadcastTo(x, [...outer, ...x.shape.slice(-2)] as never);
+  };
+  return tf.matMul<T>(whole(a, outerA), whole(b, outerB), transposeA, transposeB);
+}
 
 /** x·σ(x). */
 export const silu = <T extends Tensor>(x: T): T => tf.mul(x, tf.sigmoid(x));
@@ -26,7 +88,10 @@ export const logSigmoid = <T extends Tensor>(x: T): T => tf.neg(tf.softplus(tf.n
 
 // Comparisons and logic are constants to a gradient; tfjs throws there instead (trap: gradients absent).
 type Compare = (a: Tensor | TensorLike, b: Tensor | TensorLike) => Tensor;
-const constant = (op: Compare): Compare => (a, b) => noGrad(() => op(a, b));
+const constant =
+  (op: Compare): Compare =>
+  (a, b) =>
+    noGrad(() => op(a, b));
 
 export const equal = constant(tf.equal);
 export const notEqual = constant(tf.notEqual);
@@ -38,7 +103,8 @@ export const logicalAnd = constant(tf.logicalAnd);
 export const logicalOr = constant(tf.logicalOr);
 export const logicalNot = (a: Tensor): Tensor => noGrad(() => tf.logicalNot(a));
 export const floor = (a: Tensor): Tensor => noGrad(() => tf.floor(a));
-export const argMax = (x: Tensor, axis = -1): Tensor => noGrad(() => tf.argMax(x, axis < 0 ? axis + x.rank : axis));
+export const argMax = (x: Tensor, axis = -1): Tensor =>
+  noGrad(() => tf.argMax(x, axis < 0 ? axis + x.rank : axis));
 
 /**
  * Inclusive or exclusive running sum along any axis, with the right gradient (trap 1: tfjs's own gradient transposes

@@ -41,7 +41,12 @@ export class Rng {
   /** A new key, independent of this one and of every other label's. */
   fold(label: string | number): Rng {
     const isName = typeof label === 'string';
-    const [k0, k1] = threefry(this.k0, this.k1, isName ? hashLabel(label) : label | 0, isName ? 0x6e616d65 : 0x696e6478);
+    const [k0, k1] = threefry(
+      this.k0,
+      this.k1,
+      isName ? hashLabel(label) : label | 0,
+      isName ? 0x6e616d65 : 0x696e6478,
+    );
     return new Rng(k0 | 0, k1 | 0);
   }
 
@@ -92,7 +97,10 @@ export class Rng {
 
   /** A float32 tensor, uniform in [low, high), with 24 random bits each: more would round up to `high`. */
   uniform(shape: number[], low = 0, high = 1): Tensor {
-    const values = Float32Array.from(this.bits(sizeOf(shape)), (word) => low + ((word >>> 8) / 2 ** 24) * (high - low));
+    const values = Float32Array.from(
+      this.bits(sizeOf(shape)),
+      (word) => low + ((word >>> 8) / 2 ** 24) * (high - low),
+    );
     return tensor(values, shape, 'float32');
   }
 

@@ -42,7 +42,8 @@ const op = defineOp<{ x: Tensor }, { values: Tensor; indices: Tensor }, { k: num
         for (let round = 0; round < k; round++, out++) {
           let best = -1;
           for (let i = 0; i < size; i++) {
-            if (!taken[i] && (best < 0 || (x.data[row + i] as number) > (x.data[row + best] as number))) best = i;
+            if (!taken[i] && (best < 0 || (x.data[row + i] as number) > (x.data[row + best] as number)))
+              best = i;
           }
           taken[best] = 1;
           (values as typeof x).data[out] = x.data[row + best] as number;

@@ -5,7 +5,14 @@ import { host, leaked, onHostBackends } from './support.ts';
 onHostBackends('valueAndGrad', (backend) => {
   beforeAll(async () => void (await m.openBackend(backend)));
 
-  const tree = () => ({ w: m.tensor2d([[1, 2], [3, 4]]), b: { c: m.tensor1d([1, 1]) }, unused: m.tensor1d([5, 6]) });
+  const tree = () => ({
+    w: m.tensor2d([
+      [1, 2],
+      [3, 4],
+    ]),
+    b: { c: m.tensor1d([1, 1]) },
+    unused: m.tensor1d([5, 6]),
+  });
   type Params = ReturnType<typeof tree>;
   const loss = (p: Params) => {
     const y = m.add(m.matMul(m.tensor2d([[1, 1]]), p.w), p.b.c);
@@ -32,7 +39,9 @@ onHostBackends('valueAndGrad', (backend) => {
   });
 
   it('keeps absent branches absent', () => {
-    const { grads } = m.valueAndGrad((p: { w: m.Tensor; bias?: m.Tensor }) => ({ value: m.sum(p.w) as m.Scalar }))({
+    const { grads } = m.valueAndGrad((p: { w: m.Tensor; bias?: m.Tensor }) => ({
+      value: m.sum(p.w) as m.Scalar,
+    }))({
       w: m.tensor1d([1]),
       bias: undefined,
     });
@@ -75,7 +84,9 @@ onHostBackends('valueAndGrad', (backend) => {
       const { y } = noGradient({ x: p.b.c, w: m.exp(p.unused) }, {});
       return { value: m.sum(m.square(y)) as m.Scalar, aux: { y } };
     });
-    expect(leaked(() => void expect(() => failing(params)).toThrow(/no gradient is defined for this input/))).toBe(0);
+    expect(
+      leaked(() => void expect(() => failing(params)).toThrow(/no gradient is defined for this input/)),
+    ).toBe(0);
     expect(host(m.valueAndGrad(loss)(params).grads.b.c)).toEqual([10, 14]);
   });
 });
@@ -89,11 +100,22 @@ onHostBackends('constants to a gradient', (backend) => {
 
   it('stopGradient and noGrad let the values through and no gradient', () => {
     expect(gradient((p) => m.mul(p, m.stopGradient(p)))).toEqual([-1, 2, 3]);
-    expect(gradient((p) => m.mul(p, m.noGrad(() => m.square(p))))).toEqual([1, 4, 9]);
+    expect(
+      gradient((p) =>
+        m.mul(
+          p,
+          m.noGrad(() => m.square(p)),
+        ),
+      ),
+    ).toEqual([1, 4, 9]);
   });
 
   it('noGrad restores recording when its function throws', () => {
-    expect(() => m.noGrad(() => { throw new Error('inside'); })).toThrow('inside');
+    expect(() =>
+      m.noGrad(() => {
+        throw new Error('inside');
+      }),
+    ).toThrow('inside');
     expect(gradient((p) => m.square(p))).toEqual([-2, 4, 6]);
   });
 
@@ -104,14 +126,18 @@ onHostBackends('constants to a gradient', (backend) => {
     expect(host(stopped)).toEqual([-1, 2, 3]);
   });
 
-  it.each(['equal', 'notEqual', 'greater', 'greaterEqual', 'less', 'lessEqual'] as const)('%s of the parameter itself', (name) => {
-    expect(gradient((p) => m.mul(p, m.cast(m[name](p, 2), 'float32')))).toEqual(
-      host(m.cast(m[name](x(), 2), 'float32')),
-    );
-  });
+  it.each(['equal', 'notEqual', 'greater', 'greaterEqual', 'less', 'lessEqual'] as const)(
+    '%s of the parameter itself',
+    (name) => {
+      expect(gradient((p) => m.mul(p, m.cast(m[name](p, 2), 'float32')))).toEqual(
+        host(m.cast(m[name](x(), 2), 'float32')),
+      );
+    },
+  );
 
   it('logical ops, floor, argMax and oneHot', () => {
-    const mask = (p: m.Tensor) => m.logicalNot(m.logicalOr(m.less(p, 0), m.logicalAnd(m.greater(p, 2), m.greater(p, 1))));
+    const mask = (p: m.Tensor) =>
+      m.logicalNot(m.logicalOr(m.less(p, 0), m.logicalAnd(m.greater(p, 2), m.greater(p, 1))));
     expect(gradient((p) => m.mul(p, m.cast(mask(p), 'float32')))).toEqual([0, 1, 0]);
     expect(gradient((p) => m.mul(p, m.floor(p)))).toEqual([-1, 2, 3]);
     expect(gradient((p) => m.mul(p, m.oneHot(m.argMax(p, 0), 3)))).toEqual([0, 0, 1]);
@@ -121,6 +147,7 @@ onHostBackends('constants to a gradient', (backend) => {
 describe('gradients without a backend of their own', () => {
   it('are registered by importing the package alone', async () => {
     const { getGradient } = await import('@tensorflow/tfjs-core');
-    for (const kernel of ['Add', 'BatchMatMul', 'Cumsum', 'Slice', 'Concat']) expect(getGradient(kernel)).toBeDefined();
+    for (const kernel of ['Add', 'BatchMatMul', 'Cumsum', 'Slice', 'Concat'])
+      expect(getGradient(kernel)).toBeDefined();
   });
 });

@@ -9,13 +9,28 @@ describe('openBackend', () => {
   afterEach(async () => {
     await m.closeBackend();
     vi.restoreAllMocks();
+    vi.unstubAllEnvs();
   });
 
   it('opens WASM with SIMD and threads in Node', async () => {
     const { availableParallelism } = await import('node:os');
+    vi.stubEnv('MNEMIX_THREADS', undefined);
     const report = await m.openBackend('wasm');
-    expect(report).toMatchObject({ name: 'wasm', simd: true, threads: Math.min(4, availableParallelism()), rejected: [] });
+    expect(report).toMatchObject({
+      name: 'wasm',
+      simd: true,
+      threads: Math.min(4, availableParallelism()),
+      rejected: [],
+    });
     expect(product()).toBe(true);
+  });
+
+  it('takes the number of threads from the environment', async () => {
+    vi.stubEnv('MNEMIX_THREADS', '1');
+    expect(await m.openBackend('wasm')).toMatchObject({ threads: 1 });
+    await m.closeBackend();
+    vi.stubEnv('MNEMIX_THREADS', 'many');
+    await expect(m.openBackend('wasm')).rejects.toThrow(/no number of threads/);
   });
 
   it('runs WASM on one thread when told to, with the same bits', async () => {
@@ -38,12 +53,18 @@ describe('openBackend', () => {
     vi.spyOn(process, 'getBuiltinModule').mockImplementation(((id: string) =>
       id === 'node:worker_threads' ? { Worker: NoWorker } : getBuiltinModule(id as 'node:fs')) as never);
     const report = await m.openBackend('wasm', { threads: 2 });
-    expect(report).toMatchObject({ threads: 1, rejected: [{ name: 'wasm threads', reason: expect.stringContaining('no workers here') }] });
+    expect(report).toMatchObject({
+      threads: 1,
+      rejected: [{ name: 'wasm threads', reason: expect.stringContaining('no workers here') }],
+    });
     expect(product()).toBe(true);
   });
 
   it('keeps Node from exiting neither with threads nor with handlers of its own', async () => {
-    const listeners = () => [process.listenerCount('uncaughtException'), process.listenerCount('unhandledRejection')];
+    const listeners = () => [
+      process.listenerCount('uncaughtException'),
+      process.listenerCount('unhandledRejection'),
+    ];
     const before = { listeners: listeners() };
     await m.openBackend('wasm', { threads: 2 });
     expect(product()).toBe(true);
@@ -56,7 +77,12 @@ describe('openBackend', () => {
 
   it('opens the CPU backend without tfjs’s banner', async () => {
     const warn = vi.spyOn(console, 'warn');
-    expect(await m.openBackend('cpu')).toMatchObject({ name: 'cpu', threads: 1, simd: false, software: false });
+    expect(await m.openBackend('cpu')).toMatchObject({
+      name: 'cpu',
+      threads: 1,
+      simd: false,
+      software: false,
+    });
     expect(product()).toBe(true);
     expect(warn).not.toHaveBeenCalled();
   });
@@ -90,13 +116,18 @@ describe('openBackend', () => {
     const report = await m.openBackend();
     expect(['webgpu', 'wasm']).toContain(report.name);
     expect(report.software).toBe(false);
-    if (report.name === 'wasm') expect(report.rejected).toEqual([{ name: 'webgpu', reason: expect.any(String) }]);
+    if (report.name === 'wasm')
+      expect(report.rejected).toEqual([{ name: 'webgpu', reason: expect.any(String) }]);
   });
 
   it('throws with the reason when the one asked for does not work', async () => {
     vi.stubGlobal('WebAssembly', { ...WebAssembly, validate: () => false });
     await expect(m.openBackend('wasm')).rejects.toThrow(
-      expect.objectContaining({ code: 'backend', where: "openBackend('wasm')", message: expect.stringContaining('no WebAssembly SIMD') }),
+      expect.objectContaining({
+        code: 'backend',
+        where: "openBackend('wasm')",
+        message: expect.stringContaining('no WebAssembly SIMD'),
+      }),
     );
     vi.unstubAllGlobals();
     await expect(m.openBackend('wasm')).resolves.toMatchObject({ name: 'wasm' });
@@ -124,13 +155,18 @@ describe('doctor', () => {
     const { findings, automatic } = await m.doctor();
     expect(findings.map(({ name }) => name)).toEqual(['webgpu', 'wasm', 'cpu', 'webgpu-software']);
     for (const { works, reason, report } of findings) expect(works ? report : reason).toBeTruthy();
-    expect(findings.filter(({ name }) => name === 'wasm' || name === 'cpu').every(({ works }) => works)).toBe(true);
+    expect(findings.filter(({ name }) => name === 'wasm' || name === 'cpu').every(({ works }) => works)).toBe(
+      true,
+    );
     expect(['webgpu', 'wasm']).toContain(automatic);
   });
 
   it('leaves the current backend as it was', async () => {
     await m.openBackend('wasm');
-    const x = m.tensor2d([[1, 2], [3, 4]]);
+    const x = m.tensor2d([
+      [1, 2],
+      [3, 4],
+    ]);
     await m.doctor();
     expect(engine().backendName).toBe('wasm');
     expect(host(m.matMul(x, x))).toEqual([7, 10, 15, 22]);
@@ -139,12 +175,28 @@ describe('doctor', () => {
 
   it('is formatted as a line for each backend', () => {
     const text = m.formatDoctor({
-      runtime: 'Node 20', cores: 2, automatic: 'wasm',
+      runtime: 'Node 20',
+      cores: 2,
+      automatic: 'wasm',
       findings: [
         { name: 'webgpu', works: false, reason: 'no adapter' },
-        { name: 'wasm', works: true, report: { name: 'wasm', features: [], limits: {}, threads: 1, simd: true, software: false, rejected: [{ name: 'wasm threads', reason: 'not isolated' }] } },
+        {
+          name: 'wasm',
+          works: true,
+          report: {
+            name: 'wasm',
+            features: [],
+            limits: {},
+            threads: 1,
+            simd: true,
+            software: false,
+            rejected: [{ name: 'wasm threads', reason: 'not isolated' }],
+          },
+        },
       ],
     });
-    expect(text).toBe('Node 20, 2 cores\n  ✗ webgpu  no adapter\n  ✓ wasm    SIMD, 1 thread (default)\n    no wasm threads: not isolated');
+    expect(text).toBe(
+      'Node 20, 2 cores\n  ✗ webgpu  no adapter\n  ✓ wasm    SIMD, 1 thread (default)\n    no wasm threads: not isolated',
+    );
   });
 });

@@ -26,28 +26,50 @@ const axpy = m.defineOp<Axpy, Both, Scale>({
 onHostBackends('defineOp', (backend) => {
   beforeAll(async () => void (await m.openBackend(backend)));
 
-  const x = () => m.tensor2d([[1, 2], [3, 4]]);
-  const y = () => m.tensor2d([[5, 6], [7, 8]]);
+  const x = () =>
+    m.tensor2d([
+      [1, 2],
+      [3, 4],
+    ]);
+  const y = () =>
+    m.tensor2d([
+      [5, 6],
+      [7, 8],
+    ]);
   const bias = () => m.tensor1d([10, 20]);
 
   it('returns several outputs by name', () => {
     const { sum, product } = axpy({ x: x(), y: y(), bias: undefined }, { scale: 2 });
-    expect([host(sum), host(product)]).toEqual([[7, 10, 13, 16], [5, 12, 21, 32]]);
+    expect([host(sum), host(product)]).toEqual([
+      [7, 10, 13, 16],
+      [5, 12, 21, 32],
+    ]);
   });
 
   it('differentiates through one output, with zeros for the other', () => {
     const { grads } = m.valueAndGrad((p: { x: m.Tensor; y: m.Tensor }) => ({
       value: m.sum(axpy({ ...p, bias: undefined }, { scale: 2 }).product) as m.Scalar,
     }))({ x: x(), y: y() });
-    expect([host(grads.x), host(grads.y)]).toEqual([[5, 6, 7, 8], [1, 2, 3, 4]]);
+    expect([host(grads.x), host(grads.y)]).toEqual([
+      [5, 6, 7, 8],
+      [1, 2, 3, 4],
+    ]);
   });
 
   it('takes optional inputs, each set with a gradient of its own', () => {
-    const { grads, value } = m.valueAndGrad((p: Axpy) => ({ value: m.sum(axpy(p, { scale: 2 }).sum) as m.Scalar }))({
-      x: x(), y: y(), bias: bias(),
+    const { grads, value } = m.valueAndGrad((p: Axpy) => ({
+      value: m.sum(axpy(p, { scale: 2 }).sum) as m.Scalar,
+    }))({
+      x: x(),
+      y: y(),
+      bias: bias(),
     });
     expect(host(value)).toEqual([106]);
-    expect([host(grads.x), host(grads.y), host(grads.bias as m.Tensor)]).toEqual([[2, 2, 2, 2], [1, 1, 1, 1], [2, 2]]);
+    expect([host(grads.x), host(grads.y), host(grads.bias as m.Tensor)]).toEqual([
+      [2, 2, 2, 2],
+      [1, 1, 1, 1],
+      [2, 2],
+    ]);
   });
 
   it('leaves no tensor behind, forward and backward', () => {
@@ -59,18 +81,19 @@ onHostBackends('defineOp', (backend) => {
 
   it("runs the backend's kernel where it takes the shapes, and the portable form elsewhere", () => {
     const portable = vi.fn(({ x: input }: { x: m.Tensor }) => ({ y: m.mul(input, 2) }));
+    const onHost = m.hostKernel<{ x: m.Tensor }, object>({
+      outputs: ({ x: { shape } }) => [{ shape }],
+      run: (inputs, [out]) => {
+        for (const [i, value] of inputs.x.data.entries()) (out as m.HostArray).data[i] = value + value;
+      },
+    });
     const double = m.defineOp<{ x: m.Tensor }, { y: m.Tensor }, object>({
       name: `TestDouble/${backend}`,
       outputs: ['y'],
       portable,
       kernels: {
         [backend]: (call: m.KernelCall<{ x: m.Tensor }, object>) =>
-          call.inputs.x.shape.length === 1
-            ? m.hostKernel<{ x: m.Tensor }, object>({
-                outputs: (inputs) => [{ shape: inputs.x.shape }],
-                run: (inputs, [out]) => inputs.x.data.forEach((value: number, i: number) => { (out as m.HostArray).data[i] = value + value; }),
-              })[backend]?.(call)
-            : undefined,
+          call.inputs.x.shape.length === 1 ? onHost[backend]?.(call) : undefined,
       },
     });
     expect(host(double({ x: m.tensor1d([1, 2]) }, {}).y)).toEqual([2, 4]);
@@ -85,7 +108,9 @@ onHostBackends('defineOp', (backend) => {
       outputs: ['y'],
       portable: ({ x: input }) => ({ y: m.floor(m.add(input, 0.5)) }),
     });
-    const { grads } = m.valueAndGrad((p: m.Tensor) => ({ value: m.sum(m.mul(p, round({ x: p }, {}).y)) as m.Scalar }))(m.tensor1d([1.2, 2.7]));
+    const { grads } = m.valueAndGrad((p: m.Tensor) => ({
+      value: m.sum(m.mul(p, round({ x: p }, {}).y)) as m.Scalar,
+    }))(m.tensor1d([1.2, 2.7]));
     expect(host(grads)).toEqual([1, 3]);
   });
 
@@ -96,8 +121,18 @@ onHostBackends('defineOp', (backend) => {
       portable: ({ x: input, w }) => ({ y: m.mul(input, w) }),
       gradient: ({ grads }) => ({ x: grads.y }),
     });
-    const run = () => m.valueAndGrad((p: { x: m.Tensor; w: m.Tensor }) => ({ value: m.sum(half(p, {}).y) as m.Scalar }))({ x: x(), w: y() });
-    expect(run).toThrow(expect.objectContaining({ code: 'kernel', where: 'TestHalf(w)', fix: expect.stringContaining('stopGradient') }));
+    const run = () =>
+      m.valueAndGrad((p: { x: m.Tensor; w: m.Tensor }) => ({ value: m.sum(half(p, {}).y) as m.Scalar }))({
+        x: x(),
+        w: y(),
+      });
+    expect(run).toThrow(
+      expect.objectContaining({
+        code: 'kernel',
+        where: 'TestHalf(w)',
+        fix: expect.stringContaining('stopGradient'),
+      }),
+    );
   });
 
   it('saves outputs for the gradient in the order in which the op declares them', () => {
@@ -105,10 +140,16 @@ onHostBackends('defineOp', (backend) => {
       name: 'TestSaved',
       outputs: ['first', 'second', 'third'],
       savedOutputs: ['third', 'first'],
-      portable: ({ x: input }) => ({ first: m.mul(input, 1), second: m.mul(input, 2), third: m.mul(input, 3) }),
+      portable: ({ x: input }) => ({
+        first: m.mul(input, 1),
+        second: m.mul(input, 2),
+        third: m.mul(input, 3),
+      }),
       gradient: ({ outputs }) => ({ x: m.sub(m.mul(outputs.third, 10), outputs.first) }),
     });
-    const { grads } = m.valueAndGrad((p: m.Tensor) => ({ value: m.sum(op({ x: p }, {}).second) as m.Scalar }))(m.tensor1d([1, 2]));
+    const { grads } = m.valueAndGrad((p: m.Tensor) => ({
+      value: m.sum(op({ x: p }, {}).second) as m.Scalar,
+    }))(m.tensor1d([1, 2]));
     expect(host(grads)).toEqual([29, 58]);
   });
 

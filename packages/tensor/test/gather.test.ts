@@ -13,7 +13,10 @@ onHostBackends('rows by index', (backend) => {
   });
 
   it('keep the other axes', () => {
-    const y = m.gatherRows(m.reshape(m.range(0, 12, 1, 'float32'), [2, 3, 2]), m.tensor1d([1, 1, 0], 'int32'));
+    const y = m.gatherRows(
+      m.reshape(m.range(0, 12, 1, 'float32'), [2, 3, 2]),
+      m.tensor1d([1, 1, 0], 'int32'),
+    );
     expect(y.shape).toEqual([3, 3, 2]);
     expect(host(y).slice(0, 6)).toEqual([6, 7, 8, 9, 10, 11]);
   });
@@ -31,9 +34,13 @@ onHostBackends('rows by index', (backend) => {
 
   it('pass gradients both ways: each is the transpose of the other', () => {
     const dy = m.tensor([1, 2, 3, 4, 5, 6, 7, 8], [4, 2]);
-    const gathered = m.valueAndGrad((p: m.Tensor) => ({ value: m.sum(m.mul(m.gatherRows(p, indices()), dy)) as m.Scalar }))(x());
+    const gathered = m.valueAndGrad((p: m.Tensor) => ({
+      value: m.sum(m.mul(m.gatherRows(p, indices()), dy)) as m.Scalar,
+    }))(x());
     expect(host(gathered.grads)).toEqual([5, 6, 0, 0, 8, 10]);
-    const scattered = m.valueAndGrad((p: m.Tensor) => ({ value: m.sum(m.mul(m.scatterAddRows(p, indices(), 3), x())) as m.Scalar }))(dy);
+    const scattered = m.valueAndGrad((p: m.Tensor) => ({
+      value: m.sum(m.mul(m.scatterAddRows(p, indices(), 3), x())) as m.Scalar,
+    }))(dy);
     expect(host(scattered.grads)).toEqual([5, 6, 0, 0, 1, 2, 5, 6]);
   });
 
@@ -42,14 +49,20 @@ onHostBackends('rows by index', (backend) => {
     const table = rng.fold('table').normal([7, 33]);
     const ids = m.tensor1d(rng.fold('ids').integers(500, -1, 7), 'int32');
     const run = () => {
-      const { grads } = m.valueAndGrad((p: m.Tensor) => ({ value: m.sum(m.tanh(m.gatherRows(p, ids))) as m.Scalar }))(table);
+      const { grads } = m.valueAndGrad((p: m.Tensor) => ({
+        value: m.sum(m.tanh(m.gatherRows(p, ids))) as m.Scalar,
+      }))(table);
       return host(grads);
     };
     expect(run()).toEqual(run());
   });
 
   it('refuse indices that are not a list of integers', () => {
-    expect(() => m.gatherRows(x(), m.tensor1d([0, 1]))).toThrow(expect.objectContaining({ code: 'shape', where: 'gatherRows(indices)' }));
-    expect(() => m.scatterAddRows(x(), m.tensor1d([0, 1], 'int32'), 3)).toThrow(/expected shape \[3\], found \[2\]/);
+    expect(() => m.gatherRows(x(), m.tensor1d([0, 1]))).toThrow(
+      expect.objectContaining({ code: 'shape', where: 'gatherRows(indices)' }),
+    );
+    expect(() => m.scatterAddRows(x(), m.tensor1d([0, 1], 'int32'), 3)).toThrow(
+      /expected shape \[3\], found \[2\]/,
+    );
   });
 });

@@ -25,9 +25,23 @@ export const gradientCases: readonly GradientCase[] = [
   of('add of a row', [a, [4]], (x, y) => m.add(x!, y!)),
   of('add of a column', [a, [3, 1]], (x, y) => m.add(x!, y!)),
   of('add of a scalar', [a, []], (x, y) => m.add(x!, y!)),
-  of('sub, broadcast both ways', [[3, 1], [1, 4]], (x, y) => m.sub(x!, y!)),
+  of(
+    'sub, broadcast both ways',
+    [
+      [3, 1],
+      [1, 4],
+    ],
+    (x, y) => m.sub(x!, y!),
+  ),
   of('mul', [a, a], (x, y) => m.mul(x!, y!)),
-  of('mul of rank 3 and a row', [[2, 3, 4], [1, 4]], (x, y) => m.mul(x!, y!)),
+  of(
+    'mul of rank 3 and a row',
+    [
+      [2, 3, 4],
+      [1, 4],
+    ],
+    (x, y) => m.mul(x!, y!),
+  ),
   of('div', [a, a], (x, y) => m.div(x!, y!), ...positive),
   of('div by a column', [a, [3, 1]], (x, y) => m.div(x!, y!), ...positive),
   of('maximum', [a, [4]], (x, y) => m.maximum(x!, m.add(y!, 0.1))),
@@ -51,8 +65,12 @@ export const gradientCases: readonly GradientCase[] = [
   of('tanh', [a], (x) => m.tanh(x!)),
   of('silu', [a], (x) => m.silu(x!)),
   of('logSigmoid', [a], (x) => m.logSigmoid(x!)),
-  of('where', [a, a], (x, y) => m.where(m.tensor2d([1, 0, 1, 0, 0, 0, 1, 1, 1, 0, 0, 1], [3, 4], 'bool'), x!, y!)),
-  of('where with a broadcast condition', [a, [4]], (x, y) => m.where(m.tensor2d([1, 0, 1], [3, 1], 'bool'), x!, y!)),
+  of('where', [a, a], (x, y) =>
+    m.where(m.tensor2d([1, 0, 1, 0, 0, 0, 1, 1, 1, 0, 0, 1], [3, 4], 'bool'), x!, y!),
+  ),
+  of('where with a broadcast condition', [a, [4]], (x, y) =>
+    m.where(m.tensor2d([1, 0, 1], [3, 1], 'bool'), x!, y!),
+  ),
   of('where with a condition on x', [a], (x) => m.where(m.greater(x!, 0), m.square(x!), m.neg(x!))),
 
   of('sum', [a], (x) => m.sum(x!)),
@@ -70,21 +88,104 @@ export const gradientCases: readonly GradientCase[] = [
   of('cumsum over a middle axis, exclusive', [[2, 3, 4]], (x) => m.cumsum(x!, 1, { exclusive: true })),
   of('cumsum in reverse', [[3, 4]], (x) => m.cumsum(x!, 0, { reverse: true })),
 
-  of('matMul', [[3, 4], [4, 5]], (x, y) => m.matMul(x!, y!)),
-  of('matMul, first transposed', [[4, 3], [4, 5]], (x, y) => m.matMul(x!, y!, true)),
-  of('matMul, second transposed', [[3, 4], [5, 4]], (x, y) => m.matMul(x!, y!, false, true)),
-  of('matMul, both transposed', [[4, 3], [5, 4]], (x, y) => m.matMul(x!, y!, true, true)),
-  of('matMul of batches', [[2, 3, 4], [2, 4, 2]], (x, y) => m.matMul(x!, y!)),
-  of('matMul of batches, first transposed', [[2, 4, 3], [2, 4, 2]], (x, y) => m.matMul(x!, y!, true)),
-  of('matMul of batches, second transposed', [[2, 3, 4], [2, 2, 4]], (x, y) => m.matMul(x!, y!, false, true)),
-  of('matMul with a shared second operand', [[2, 3, 4], [1, 4, 2]], (x, y) => m.matMul(x!, y!)),
+  of(
+    'matMul',
+    [
+      [3, 4],
+      [4, 5],
+    ],
+    (x, y) => m.matMul(x!, y!),
+  ),
+  of(
+    'matMul, first transposed',
+    [
+      [4, 3],
+      [4, 5],
+    ],
+    (x, y) => m.matMul(x!, y!, true),
+  ),
+  of(
+    'matMul, second transposed',
+    [
+      [3, 4],
+      [5, 4],
+    ],
+    (x, y) => m.matMul(x!, y!, false, true),
+  ),
+  of(
+    'matMul, both transposed',
+    [
+      [4, 3],
+      [5, 4],
+    ],
+    (x, y) => m.matMul(x!, y!, true, true),
+  ),
+  of(
+    'matMul of batches',
+    [
+      [2, 3, 4],
+      [2, 4, 2],
+    ],
+    (x, y) => m.matMul(x!, y!),
+  ),
+  of(
+    'matMul of batches, first transposed',
+    [
+      [2, 4, 3],
+      [2, 4, 2],
+    ],
+    (x, y) => m.matMul(x!, y!, true),
+  ),
+  of(
+    'matMul of batches, second transposed',
+    [
+      [2, 3, 4],
+      [2, 2, 4],
+    ],
+    (x, y) => m.matMul(x!, y!, false, true),
+  ),
+  of(
+    'matMul with a shared second operand',
+    [
+      [2, 3, 4],
+      [1, 4, 2],
+    ],
+    (x, y) => m.matMul(x!, y!),
+  ),
+  of(
+    'matMul of batches that broadcast both ways',
+    [
+      [2, 1, 2, 3],
+      [3, 3, 2],
+    ],
+    (x, y) => m.matMul(x!, y!),
+  ),
 
   of('broadcastTo', [[3, 1]], (x) => m.broadcastTo(x!, [2, 3, 4])),
   of('cast', [a], (x) => m.cast(x!, 'float32')),
-  of('concat', [[2, 3], [4, 3]], (x, y) => m.concat([x!, y!], 0)),
-  of('concat along the last axis', [[2, 3], [2, 2]], (x, y) => m.concat([x!, y!], -1)),
+  of(
+    'concat',
+    [
+      [2, 3],
+      [4, 3],
+    ],
+    (x, y) => m.concat([x!, y!], 0),
+  ),
+  of(
+    'concat along the last axis',
+    [
+      [2, 3],
+      [2, 2],
+    ],
+    (x, y) => m.concat([x!, y!], -1),
+  ),
   of('expandDims', [a], (x) => m.expandDims(x!, 1)),
-  of('pad', [a], (x) => m.pad(x!, [[1, 2], [0, 1]])),
+  of('pad', [a], (x) =>
+    m.pad(x!, [
+      [1, 2],
+      [0, 1],
+    ]),
+  ),
   of('reshape', [a], (x) => m.reshape(x!, [2, 6])),
   of('reverse', [[2, 3, 4]], (x) => m.reverse(x!, [0, 2])),
   of('slice', [[3, 4, 2]], (x) => m.slice(x!, [1, 0, 1], [2, 3, 1])),
@@ -109,7 +210,9 @@ export async function derivedGradients({ inputs, f }: GradientCase): Promise<Flo
   const scope = new m.AsyncScope();
   const { grads } = scope.run(() =>
     m.valueAndGrad((xs: m.Tensor[]) => ({
-      value: list(f(...xs)).map((y) => m.sum(m.mul(y, weights(y)))).reduce((x, y) => m.add(x, y)) as m.Scalar,
+      value: list(f(...xs))
+        .map((y) => m.sum(m.mul(y, weights(y))))
+        .reduce((x, y) => m.add(x, y)) as m.Scalar,
     }))(inputs()),
   );
   const found = await Promise.all(grads.map((grad) => grad.data() as Promise<Float32Array>));
@@ -124,7 +227,8 @@ export async function derivedGradients({ inputs, f }: GradientCase): Promise<Flo
 export function differencedGradients({ inputs, f }: GradientCase, step = 1e-2): Float32Array[] {
   return m.tidy(() => {
     const xs: Inputs = inputs();
-    const outputs = (changed: Inputs): number[] => m.tidy(() => list(f(...changed)).flatMap((y) => Array.from(y.dataSync()))) as never;
+    const outputs = (changed: Inputs): number[] =>
+      m.tidy(() => list(f(...changed)).flatMap((y) => Array.from(y.dataSync()))) as never;
     const w = list(f(...xs)).flatMap((y) => Array.from(weights(y).dataSync()));
     return xs.map((x, which) => {
       const values = x.dataSync();
@@ -137,7 +241,9 @@ export function differencedGradients({ inputs, f }: GradientCase, step = 1e-2): 
         // The step as float32 rounds it.
         const [above, below] = [Math.fround(value + step), Math.fround(value - step)];
         const [up, down] = [at(above), at(below)];
-        return up.reduce((sum, y, j) => sum + (w[j] as number) * (y - (down[j] as number)), 0) / (above - below);
+        return (
+          up.reduce((sum, y, j) => sum + (w[j] as number) * (y - (down[j] as number)), 0) / (above - below)
+        );
       });
     }) as never;
   });

@@ -8,15 +8,44 @@ onHostBackends('gradients', (backend) => {
 
   it.each(gradientCases)('of $name agree with central differences', async (gradientCase) => {
     const derived = await derivedGradients(gradientCase);
-    differencedGradients(gradientCase).forEach((expected, i) => expect(derived[i]).toBeCloseRms(expected, 1e-3, 1e-4));
+    differencedGradients(gradientCase).forEach((expected, i) =>
+      expect(derived[i]).toBeCloseRms(expected, 1e-3, 1e-4),
+    );
   });
 
   it('cover every op of ops.ts that is differentiable', async () => {
     const ops = await import('../src/ops.ts');
-    const constants = ['equal', 'notEqual', 'greater', 'greaterEqual', 'less', 'lessEqual', 'logicalAnd', 'logicalOr', 'logicalNot', 'floor', 'argMax'];
-    const creators = ['fill', 'ones', 'onesLike', 'range', 'scalar', 'tensor', 'tensor1d', 'tensor2d', 'tensor3d', 'tensor4d', 'zeros', 'zerosLike'];
+    const constants = [
+      'equal',
+      'notEqual',
+      'greater',
+      'greaterEqual',
+      'less',
+      'lessEqual',
+      'logicalAnd',
+      'logicalOr',
+      'logicalNot',
+      'floor',
+      'argMax',
+    ];
+    const creators = [
+      'fill',
+      'ones',
+      'onesLike',
+      'range',
+      'scalar',
+      'tensor',
+      'tensor1d',
+      'tensor2d',
+      'tensor3d',
+      'tensor4d',
+      'zeros',
+      'zerosLike',
+    ];
     const covered = gradientCases.map(({ name }) => name.split(/[ ,]/)[0]);
-    expect(Object.keys(ops).filter((name) => ![...constants, ...creators, ...covered].includes(name))).toEqual([]);
+    expect(
+      Object.keys(ops).filter((name) => ![...constants, ...creators, ...covered].includes(name)),
+    ).toEqual([]);
   });
 
   it('leave no tensor behind', () => {

@@ -8,13 +8,16 @@ onWebgpu('gradients', (backend) => {
 
   beforeAll(async () => {
     await m.openBackend('cpu');
-    for (const gradientCase of gradientCases) differences.set(gradientCase.name, differencedGradients(gradientCase));
+    for (const gradientCase of gradientCases)
+      differences.set(gradientCase.name, differencedGradients(gradientCase));
     await m.openBackend(backend);
   });
   afterAll(() => m.closeBackend());
 
   it.each(gradientCases)('of $name agree with central differences', async (gradientCase) => {
     const derived = await derivedGradients(gradientCase);
-    differences.get(gradientCase.name)?.forEach((expected, i) => expect(derived[i]).toBeCloseRms(expected, 1e-3, 1e-4));
+    differences
+      .get(gradientCase.name)
+      ?.forEach((expected, i) => expect(derived[i]).toBeCloseRms(expected, 1e-3, 1e-4));
   });
 });

@@ -3,9 +3,11 @@ import * as m from '../src/index.ts';
 import { threefry } from '../src/threefry.ts';
 import { host, hostBackends } from './support.ts';
 
-const hex = (words: Iterable<number>) => Array.from(words, (word) => word.toString(16).padStart(8, '0')).join(' ');
+const hex = (words: Iterable<number>) =>
+  Array.from(words, (word) => word.toString(16).padStart(8, '0')).join(' ');
 const mean = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0) / values.length;
-const moment = (values: ArrayLike<number>, power: number) => mean(Array.from(values, (value) => value ** power));
+const moment = (values: ArrayLike<number>, power: number) =>
+  mean(Array.from(values, (value) => value ** power));
 
 describe('Threefry-2x32-20', () => {
   // The known answers of the Random123 distribution (tests/kat_vectors): counter, key, result.
@@ -47,7 +49,16 @@ describe('Rng', () => {
 
   it('folds to keys that are independent of each other and of their parent', () => {
     const rng = m.Rng.of(3);
-    const keys = [rng, rng.fold('a'), rng.fold('b'), rng.fold(0), rng.fold(1), rng.fold('0'), rng.fold('a').fold('b'), rng.fold('b').fold('a')];
+    const keys = [
+      rng,
+      rng.fold('a'),
+      rng.fold('b'),
+      rng.fold(0),
+      rng.fold(1),
+      rng.fold('0'),
+      rng.fold('a').fold('b'),
+      rng.fold('b').fold('a'),
+    ];
     expect(new Set(keys.map((key) => hex(key.bits(2)))).size).toBe(keys.length);
     const [x, y] = [rng.fold(0).normalArray(20000), rng.fold(1).normalArray(20000)];
     expect(Math.abs(mean(x.map((value, i) => value * y[i]!)))).toBeLessThan(4 / Math.sqrt(20000));
@@ -90,6 +101,7 @@ describe('Rng', () => {
   it('shuffles every number once, with every place as likely', () => {
     expect([...m.Rng.of(14).permutation(50)].sort((a, b) => a - b)).toEqual([...Array(50).keys()]);
     const first = Array.from({ length: 3000 }, (_, i) => m.Rng.of(15).fold(i).permutation(3)[0]!);
-    for (const value of [0, 1, 2]) expect(Math.abs(first.filter((x) => x === value).length - 1000)).toBeLessThan(110);
+    for (const value of [0, 1, 2])
+      expect(Math.abs(first.filter((x) => x === value).length - 1000)).toBeLessThan(110);
   });
 });

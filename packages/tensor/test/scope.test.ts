@@ -13,7 +13,12 @@ describe('scopes', () => {
     const kept = m.tidy(() => m.add(m.zeros([2]), 1));
     expect(count()).toBe(before + 1);
     kept.dispose();
-    expect(() => m.tidy(() => { m.zeros([2]); throw new Error('inside'); })).toThrow('inside');
+    expect(() =>
+      m.tidy(() => {
+        m.zeros([2]);
+        throw new Error('inside');
+      }),
+    ).toThrow('inside');
     expect(count()).toBe(before);
   });
 
@@ -31,7 +36,10 @@ describe('scopes', () => {
   it('an AsyncScope keeps its tensors from an enclosing tidy', () => {
     const before = count();
     const scope = new m.AsyncScope();
-    const x = m.tidy(() => { scope.run(() => m.zeros([2])); return scope.run(() => m.ones([2])); });
+    const x = m.tidy(() => {
+      scope.run(() => m.zeros([2]));
+      return scope.run(() => m.ones([2]));
+    });
     expect(host(x)).toEqual([1, 1]);
     expect(count()).toBe(before + 2);
     scope.dispose();
@@ -41,7 +49,12 @@ describe('scopes', () => {
   it('an AsyncScope owns what was made before an exception', () => {
     const before = count();
     const scope = new m.AsyncScope();
-    expect(() => scope.run(() => { m.zeros([2]); throw new Error('inside'); })).toThrow('inside');
+    expect(() =>
+      scope.run(() => {
+        m.zeros([2]);
+        throw new Error('inside');
+      }),
+    ).toThrow('inside');
     scope.dispose();
     expect(count()).toBe(before);
   });
@@ -87,7 +100,7 @@ describe('scopes', () => {
     const before = count();
     const work = (value: number) =>
       m.asyncTidy(async (scope) => {
-        let x = scope.run(() => m.fill([2], value));
+        let x = scope.run(() => m.add(m.zeros([2]), value));
         for (let i = 0; i < 5; i++) {
           await pause();
           x = scope.run(() => m.add(x, value));

@@ -3,6 +3,9 @@ import '@mnemix/testkit';
 import { describe } from 'vitest';
 import * as m from '../src/index.ts';
 
+// Test files run side by side: threads would only wait for each other.
+process.env.MNEMIX_THREADS ??= '1';
+
 export const hostBackends = ['cpu', 'wasm'] as const;
 
 /** Runs a suite on the CPU and the WASM backend. */
@@ -16,7 +19,9 @@ const adapter = ({ software: 'webgpu-software', real: 'webgpu' } as const)[proce
 /** A suite that needs WebGPU; where there is none, its name says why. */
 export function onWebgpu(name: string, suite: (backend: 'webgpu' | 'webgpu-software') => void): void {
   if (adapter) describe(`${name} on ${adapter}`, () => suite(adapter));
-  else describe.skip(`${name} (skipped: ${process.env.MNEMIX_WEBGPU_REASON ?? 'no WebGPU adapter'})`, () => suite('webgpu'));
+  else
+    describe.skip(`${name} (skipped: ${process.env.MNEMIX_WEBGPU_REASON ?? 'no WebGPU adapter'})`, () =>
+      suite('webgpu'));
 }
 
 export const host = (x: m.Tensor): number[] => Array.from(x.dataSync());
@@ -26,7 +31,10 @@ export const read = async (x: m.Tensor): Promise<number[]> => Array.from(await x
 export function spread(shape: number[], seed: number, low = -2, high = 2): m.Tensor {
   const size = shape.reduce((a, b) => a * b, 1);
   const order = m.Rng.of(seed).permutation(size);
-  return m.tensor(Float32Array.from(order, (rank) => low + ((rank + 0.5) / size) * (high - low)), shape);
+  return m.tensor(
+    Float32Array.from(order, (rank) => low + ((rank + 0.5) / size) * (high - low)),
+    shape,
+  );
 }
 
 /** Tensors that `f` leaves behind, its result freed. */

@@ -41,7 +41,11 @@ describe('parameter trees', () => {
   it('say which path is missing', () => {
     const { embed } = tree();
     expect(() => m.unflatten(tree(), { embed })).toThrow(
-      expect.objectContaining({ code: 'value', message: expect.stringContaining('layers.0.w'), detail: { path: 'layers.0.w' } }),
+      expect.objectContaining({
+        code: 'value',
+        message: expect.stringContaining('layers.0.w'),
+        detail: { path: 'layers.0.w' },
+      }),
     );
   });
 

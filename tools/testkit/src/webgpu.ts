@@ -1,7 +1,8 @@
 // Suites that need a WebGPU adapter. The test run finds one (tools/webgpu) and says so in the environment.
 import { describe } from 'vitest';
 
-const { MNEMIX_WEBGPU: kind = 'none', MNEMIX_WEBGPU_REASON: reason = 'MNEMIX_WEBGPU is not set' } = process.env;
+const { MNEMIX_WEBGPU: kind = 'none', MNEMIX_WEBGPU_REASON: reason = 'MNEMIX_WEBGPU is not set' } =
+  process.env;
 
 /** The name that `openBackend` takes, or undefined where there is no adapter. */
 export const webgpuBackend = ({ software: 'webgpu-software', real: 'webgpu' } as const)[kind];

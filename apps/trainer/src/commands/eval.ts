@@ -20,13 +20,23 @@ export function evalCommand(): Command {
   return new Command('eval')
     .description('Measure loss and accuracy of a run on unseen data of its task.')
     .argument('<run>', 'a run folder, or a checkpoint file of one')
-    .addOption(new Option('--checkpoint <which>', 'of a run folder').choices(['best', 'last']).default('best'))
-    .option('--sequences <n>', 'how many sequences', numberFor('--sequences', { least: 1, whole: true }), 1024)
+    .addOption(
+      new Option('--checkpoint <which>', 'of a run folder').choices(['best', 'last']).default('best'),
+    )
+    .option(
+      '--sequences <n>',
+      'how many sequences',
+      numberFor('--sequences', { least: 1, whole: true }),
+      1024,
+    )
     .option('--seed <n>', 'which sequences', numberFor('--seed', { least: 0, whole: true }), 0)
     .addOption(backendOption())
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Example:
-  $ mnemix eval runs/recall-2026-01-31T12-00-00/mom-seed-1 --sequences 4096`)
+  $ mnemix eval runs/recall-2026-01-31T12-00-00/mom-seed-1 --sequences 4096`,
+    )
     .action(async (path: string, { checkpoint: which, sequences, seed, backend }: EvalOptions) => {
       const checkpoint = await findCheckpoint(path, which);
       console.log(`device      ${describeDevice(await openDevice({ backend }))}`);
@@ -34,7 +44,12 @@ Example:
       const task = await buildTask(taskConfig);
       const { model, params } = await loadCheckpoint(checkpoint);
       const rng = Rng.of(seed).fold('eval');
-      const { loss, accuracy, counted } = await evaluate(model, params, { task, rng, sequences, batch: training.batch });
+      const { loss, accuracy, counted } = await evaluate(model, params, {
+        task,
+        rng,
+        sequences,
+        batch: training.batch,
+      });
       disposeTree(params);
       console.log(`checkpoint  ${checkpoint.path}, after ${checkpoint.position.step} steps`);
       console.log(`loss        ${loss.toFixed(4)} nats a token (perplexity ${Math.exp(loss).toFixed(3)})`);

@@ -21,21 +21,44 @@ interface GenerateFlags extends BackendOption {
 
 export function generateCommand(): Command {
   return new Command('generate')
-    .description('Continue a prompt with a trained model. Prints text, or token ids where there is no tokenizer.')
-    .argument('<checkpoint>', 'a folder with config.json and safetensors as fla saves it, a run folder, or a checkpoint file')
+    .description(
+      'Continue a prompt with a trained model. Prints text, or token ids where there is no tokenizer.',
+    )
+    .argument(
+      '<checkpoint>',
+      'a folder with config.json and safetensors as fla saves it, a run folder, or a checkpoint file',
+    )
     .option('--prompt <text>', 'text to continue (needs a tokenizer)')
     .option('--prompt-ids <ids>', 'token ids to continue, e.g. 1,2,3', parseIds)
     .option('--tokens <n>', 'how many tokens', numberFor('--tokens', { least: 1, whole: true }), 64)
-    .option('--temperature <t>', '0: always the most likely token', numberFor('--temperature', { least: 0 }), 0)
-    .option('--top-k <n>', 'draw from the n most likely tokens', numberFor('--top-k', { least: 1, whole: true }))
-    .option('--top-p <p>', 'draw from the likeliest tokens of this mass', numberFor('--top-p', { least: 0, most: 1 }))
+    .option(
+      '--temperature <t>',
+      '0: always the most likely token',
+      numberFor('--temperature', { least: 0 }),
+      0,
+    )
+    .option(
+      '--top-k <n>',
+      'draw from the n most likely tokens',
+      numberFor('--top-k', { least: 1, whole: true }),
+    )
+    .option(
+      '--top-p <p>',
+      'draw from the likeliest tokens of this mass',
+      numberFor('--top-p', { least: 0, most: 1 }),
+    )
     .option('--seed <n>', 'seed of the draws', numberFor('--seed', { least: 0, whole: true }), 0)
-    .addOption(new Option('--checkpoint <which>', 'of a run folder').choices(['best', 'last']).default('best'))
+    .addOption(
+      new Option('--checkpoint <which>', 'of a run folder').choices(['best', 'last']).default('best'),
+    )
     .addOption(backendOption())
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   $ mnemix generate models/mom --prompt-ids 12,5,99 --tokens 24
-  $ mnemix generate runs/text-2026-01-31T12-00-00 --prompt "It was" --temperature 0.8 --top-p 0.95`)
+  $ mnemix generate runs/text-2026-01-31T12-00-00 --prompt "It was" --temperature 0.8 --top-p 0.95`,
+    )
     .action(async (path: string, flags: GenerateFlags) => {
       checkPrompt(flags);
       await openDevice(flags);

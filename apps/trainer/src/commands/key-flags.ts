@@ -13,7 +13,11 @@ export const keyFlags = [
   { flags: '--seeds <n>', key: 'training.seeds', description: 'how many seeds to run, one after the other' },
   { flags: '--file <path>', key: 'task.file', description: 'text to train on (task text)' },
   { flags: '--backend <name>', key: 'backend', description: 'auto, webgpu, webgpu-software, wasm or cpu' },
-  { flags: '--log-every <n>', key: 'output.logEvery', description: 'steps between lines where output is no terminal' },
+  {
+    flags: '--log-every <n>',
+    key: 'output.logEvery',
+    description: 'steps between lines where output is no terminal',
+  },
 ] as const;
 
 /** The keys that were set by flags, of commander's options. */
@@ -28,7 +32,7 @@ export function settingsOf(options: object): Setting[] {
 }
 
 /** Collects repeated `--set key=value`. */
-export function collectSets(text: string, earlier: Setting[]): Setting[] {
+export function collectSets(text: string, earlier: Setting[] = []): Setting[] {
   const equals = text.indexOf('=');
   if (equals < 1) {
     const fix = 'Write key=value, e.g. --set model.width=64.';

@@ -15,9 +15,15 @@ export function trainCommand(exit: (code: number) => void): Command {
     .description('Train on a preset or a configuration file. Without either: the preset "recall".')
     .argument('[config]', `a preset (${Object.keys(presets).join(', ')}) or a JSON file`, 'recall')
     .option('--out <folder>', 'run folder (default: runs/<name>-<time>)')
-    .option('--set <key=value>', 'any key of the configuration, e.g. model.width=64; may be repeated', collectSets, []);
+    .option(
+      '--set <key=value>',
+      'any key of the configuration, e.g. model.width=64; may be repeated',
+      collectSets,
+    );
   for (const { flags, description } of keyFlags) command.option(flags, description);
-  command.addHelpText('after', `
+  command.addHelpText(
+    'after',
+    `
 Flags override the configuration. Every key, its meaning and its default: README, or config.schema.json in an editor.
 Memory cells: ${Object.keys(cells).join(', ')}.
 
@@ -25,9 +31,10 @@ Examples:
   $ mnemix train                                   a Mixture-of-Memories learns to recall, beside a single memory
   $ mnemix train recall --cell gla --seeds 3       the same with another memory cell, three seeds
   $ mnemix train text --file book.txt --steps 500  a small language model of your own text
-  $ mnemix train my.json --set optimizer.clipNorm=0.5  a configuration of your own`);
-  return command.action(async (source: string, options: { out?: string; set: Setting[] }) => {
-    const config = resolveConfig(source, [...settingsOf(options), ...options.set]);
+  $ mnemix train my.json --set optimizer.clipNorm=0.5  a configuration of your own`,
+  );
+  return command.action(async (source: string, options: { out?: string; set?: Setting[] }) => {
+    const config = resolveConfig(source, [...settingsOf(options), ...(options.set ?? [])]);
     const folder = options.out ?? defaultFolder(config.name);
     await checkFree(folder);
     await checkJob(config, buildParts);

@@ -52,10 +52,23 @@ export interface AdamWTensors {
  */
 export function adamW(
   { param, grad, m, v }: AdamWTensors & { readonly grad: Tensor },
-  { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, step, gradScale = 1 }: AdamWOptions,
+  {
+    learningRate,
+    beta1 = 0.9,
+    beta2 = 0.999,
+    epsilon = 1e-8,
+    weightDecay = 0,
+    step,
+    gradScale = 1,
+  }: AdamWOptions,
 ): AdamWTensors {
   checkShapes('adamW', { grad: [grad, param.shape], m: [m, param.shape], v: [v, param.shape] });
-  checkConfig(Number.isInteger(step) && step >= 1, 'adamW(step)', `${step} is no step.`, 'Count steps from 1.');
+  checkConfig(
+    Number.isInteger(step) && step >= 1,
+    'adamW(step)',
+    `${step} is no step.`,
+    'Count steps from 1.',
+  );
   const [scale, factor] = typeof gradScale === 'number' ? [undefined, gradScale] : [gradScale, 1];
   checkShapes('adamW', { gradScale: [scale, []] });
   return stepOp(

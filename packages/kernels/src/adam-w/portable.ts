@@ -28,5 +28,9 @@ export function step({ param, grad, m, v, gradScale }: Inputs, attrs: Attrs): Ou
 }
 
 export const norm = (tensors: Record<string, Tensor>): { norm: Tensor } => ({
-  norm: sqrt(Object.values(tensors).map((x) => sum(square(x))).reduce((a, b) => add(a, b))),
+  norm: sqrt(
+    Object.values(tensors)
+      .map((x) => sum(square(x)))
+      .reduce((a, b) => add(a, b)),
+  ),
 });

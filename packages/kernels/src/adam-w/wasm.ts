@@ -10,8 +10,24 @@ export const step = wasmKernel<Inputs, Attrs>({
     const { param, grad, m, v, gradScale } = inputs;
     const { gradFactor, beta1, beta2, keep, stepSize, rootScale, epsilon } = attrs;
     exports.adamW(
-      param, grad, m, v, gradScale, newParam, newM, newV, sizeOf(shapes.param),
-      gradFactor, beta1, beta2, 1 - beta1, 1 - beta2, keep, stepSize, rootScale, epsilon,
+      param,
+      grad,
+      m,
+      v,
+      gradScale,
+      newParam,
+      newM,
+      newV,
+      sizeOf(shapes.param),
+      gradFactor,
+      beta1,
+      beta2,
+      1 - beta1,
+      1 - beta2,
+      keep,
+      stepSize,
+      rootScale,
+      epsilon,
     );
   },
 });
@@ -19,7 +35,12 @@ export const step = wasmKernel<Inputs, Attrs>({
 export const norm = wasmKernel<Record<string, Tensor>, object>({
   outputs: () => [{ shape: [] }],
   run: ({ exports, inputs, outputs: [result = 0], shapes }) => {
-    const squares = Object.keys(shapes).map((name) => exports.sumSquares(inputs[name] as number, sizeOf(shapes[name] ?? [])));
-    exports.storeNorm(result, squares.reduce((a, b) => a + b, 0));
+    const squares = Object.keys(shapes).map((name) =>
+      exports.sumSquares(inputs[name] as number, sizeOf(shapes[name] ?? [])),
+    );
+    exports.storeNorm(
+      result,
+      squares.reduce((a, b) => a + b, 0),
+    );
   },
 });

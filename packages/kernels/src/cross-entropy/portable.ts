@@ -1,11 +1,33 @@
 // Cross-entropy in tensor ops.
 import {
-  argMax, cast, div, equal, exp, expandDims, greaterEqual, less, logicalAnd, log, max, maximum, mul, notEqual, oneHot,
-  scalar, sub, sum, where, zerosLike, type Tensor,
+  argMax,
+  cast,
+  div,
+  equal,
+  exp,
+  expandDims,
+  greaterEqual,
+  less,
+  logicalAnd,
+  log,
+  max,
+  maximum,
+  mul,
+  notEqual,
+  oneHot,
+  scalar,
+  sub,
+  sum,
+  where,
+  zerosLike,
+  type Tensor,
 } from '@mnemix/tensor';
 
 export type Inputs = { logits: Tensor; targets: Tensor };
-/** Of each row: `largest` is its largest logit, `logSum` is ln Σ e^{ℓ − largest}. Apart, they keep large logits exact. */
+/**
+ * Of each row: `largest` is its largest logit, `logSum` is ln Σ e^{ℓ − largest}. Apart, they keep large
+ * logits exact.
+ */
 type RowSums = { largest: Tensor; logSum: Tensor };
 export type Outputs = { loss: Tensor; correct: Tensor; counted: Tensor } & RowSums;
 export type BackwardInputs = Inputs & RowSums & { counted: Tensor; dLoss: Tensor };

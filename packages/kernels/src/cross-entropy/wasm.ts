@@ -7,7 +7,18 @@ export const forward = wasmKernel<Inputs, Attrs>({
   run: ({ exports, inputs: { logits, targets }, outputs, shapes, attrs }) => {
     const [rows = 0, classes = 0] = shapes.logits;
     const [loss = 0, correct = 0, counted = 0, largest = 0, logSum = 0] = outputs;
-    exports.crossEntropy(logits, targets, loss, correct, counted, largest, logSum, rows, classes, attrs.ignoreIndex);
+    exports.crossEntropy(
+      logits,
+      targets,
+      loss,
+      correct,
+      counted,
+      largest,
+      logSum,
+      rows,
+      classes,
+      attrs.ignoreIndex,
+    );
   },
 });
 
@@ -17,7 +28,16 @@ export const backward = wasmKernel<BackwardInputs, Attrs>({
     const { logits, targets, largest, logSum, counted, dLoss } = inputs;
     const [rows = 0, classes = 0] = shapes.logits;
     exports.crossEntropyBackward(
-      logits, targets, largest, logSum, counted, dLoss, dLogits, rows, classes, attrs.ignoreIndex,
+      logits,
+      targets,
+      largest,
+      logSum,
+      counted,
+      dLoss,
+      dLogits,
+      rows,
+      classes,
+      attrs.ignoreIndex,
     );
   },
 });

@@ -1,7 +1,8 @@
 // Gradients of the delta-rule scan, in chunks. The gradient of T = (I + L)^{-1} is never formed: that of the corrected
 // values, pulled back through T, contains it.
-import { add, concat, cumsum, matMul, mul, neg, reshape, sub, sum, zeros, type Tensor } from '@mnemix/tensor';
-import { chunkOrder, decayed, leaving, perChunk, scanStates } from '../portable/state-scan.ts';
+import { add, concat, matMul, mul, neg, reshape, sub, sum, zeros, type Tensor } from '@mnemix/tensor';
+import { gateGradient } from '../portable/gate-gradient.ts';
+import { chunkOrder, decayed, perChunk, scanStates } from '../portable/state-scan.ts';
 import { deltaRuleChunks, type DeltaRuleChunks } from './chunk.ts';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleGradients } from './op.ts';
 
@@ -18,31 +19,38 @@ export function deltaRuleBackward(
   const states = scanStates(matMul(decay.afterToken(k), writes, true, false), decay.whole, initial);
   const { dY, entering: dStates, final } = backwardScan(chunks, dO, reshape(dState, [layout.lanes, dk, dv]));
 
-  const dRead = matMul(dO, writes, false, true);
-  const dErase = neg(matMul(dY, writes, false, true));
-  const dQ = add(decay.throughToken(matMul(dO, states.entering, false, true)), readScores.pullX(dRead, k));
-  const dK = add(
-    decay.afterToken(matMul(writes, dStates, false, true)),
-    add(readScores.pullY(dRead, q), eraseScores.pullY(dErase, e)),
-  );
-  const dE = sub(eraseScores.pullX(dErase, k), toErase(matMul(dY, states.entering, false, true)));
+  // Three ways from a write to a read or erasure: through the states between chunks, within the chunk, and (reads only)
+  // at the token itself.
+  const dReads = matMul(dO, writes, false, true);
+  const dErases = neg(matMul(dY, writes, false, true));
+  const byState = {
+    q: decay.throughToken(matMul(dO, states.entering, false, true)),
+    e: neg(toErase(matMul(dY, states.entering, false, true))),
+    k: decay.afterToken(matMul(writes, dStates, false, true)),
+  };
+  const byScores = {
+    q: readScores.pullX(dReads, k),
+    e: eraseScores.pullX(dErases, k),
+    k: add(readScores.pullY(dReads, q), eraseScores.pullY(dErases, e)),
+  };
+  const dOwnScore = sum(mul(dO, writes), 2, true);
+  const dK = add(add(byState.k, byScores.k), mul(dOwnScore, q));
+  const dE = add(byState.e, byScores.e);
   const dEraseKey = beta ? mul(dE, beta) : dE;
-
-  const logDecay = inputs.logDecay && dLogDecay();
-  function dLogDecay(): Tensor {
-    const byChannel = inputs.logDecay?.rank === 3;
-    const total = (x: Tensor) => (byChannel ? x : sum(x, 2, true));
-    // A gate decays all that its own and earlier tokens wrote, on its way to its own and later reads.
-    const readsMinusWrites = cumsum(total(sub(mul(q, dQ), mul(k, dK))), 1, { reverse: true });
-    const erases = cumsum(total(mul(e, dE)), 1, { reverse: true, exclusive: attrs.eraseBeforeDecay });
-    const throughEnd = reshape(sum(mul(leaving(states), dStates), 2), [-1, 1, dk]);
-    const gradient = layout.join(add(add(readsMinusWrites, erases), total(throughEnd)));
-    return reshape(gradient, (inputs.logDecay as Tensor).shape);
-  }
+  const logDecay = gateGradient({
+    logDecay: inputs.logDecay,
+    layout,
+    reads: [
+      { x: q, byState: byState.q, byScores: byScores.q, ownGate: true },
+      { x: e, byState: byState.e, byScores: byScores.e, ownGate: !attrs.eraseBeforeDecay },
+    ],
+    writes: { x: k, byState: byState.k, byScores: byScores.k },
+    throughChunk: { entering: states.entering, whole: decay.whole, dLeaving: dStates },
+  });
 
   const none = () => zeros([0]);
   return {
-    q: mul(layout.join(dQ), attrs.scale),
+    q: mul(layout.join(add(add(byState.q, byScores.q), mul(dOwnScore, k))), attrs.scale),
     k: layout.join(inputs.erase ? dK : add(dK, dEraseKey)),
     v: layout.join(beta ? mul(dY, beta) : dY),
     beta: inputs.beta
@@ -56,12 +64,17 @@ export function deltaRuleBackward(
 
 /**
  * The gradients of the write values Y and of each chunk's final state, from the last chunk to the first:
- * dV̂ = Aᵀ dO + (K⊙e^{b_C−b}) dS, dY = Tᵀ dV̂, dS ← e^{b_C} dS + (Q⊙e^b)ᵀ dO − (E⊙e^ρ)ᵀ dY.
+ * dV̂ = Aᵀ dO + (K⊙e^{b_C−b}) dS, where A are all scores of reads, dY = Tᵀ dV̂,
+ * dS ← e^{b_C} dS + (Q⊙e^b)ᵀ dO − (E⊙e^ρ)ᵀ dY.
  */
-function backwardScan(chunks: DeltaRuleChunks, dO: Tensor, dFinal: Tensor): { dY: Tensor; entering: Tensor; final: Tensor } {
+function backwardScan(
+  chunks: DeltaRuleChunks,
+  dO: Tensor,
+  dFinal: Tensor,
+): { dY: Tensor; entering: Tensor; final: Tensor } {
   const { layout, q, k, e, decay, readScores, toErase, solve } = chunks;
   const each = (x: Tensor) => perChunk(x, layout.lanes);
-  const byScores = each(matMul(readScores.of(q, k), dO, true, false));
+  const byScores = each(add(matMul(readScores.of(q, k), dO, true, false), mul(sum(mul(q, k), 2, true), dO)));
   const byReads = each(matMul(decay.throughToken(q), dO, true, false));
   const [keys, eraseKeys, solves] = [each(decay.afterToken(k)), each(toErase(e)), each(solve)];
   const whole = decay.whole && each(decay.whole);

@@ -1,6 +1,6 @@
 // The delta rule in chunks (WY form): what the tokens of a chunk correct in each other's writes is a triangular system,
 // solved for all chunks at once; only the correction against the entering state goes chunk after chunk.
-import { add, concat, matMul, mul, reshape, sub, zeros, type Tensor } from '@mnemix/tensor';
+import { add, concat, matMul, mul, reshape, sub, sum, zeros, type Tensor } from '@mnemix/tensor';
 import { chunkLayout, fittingChunkSize, type ChunkLayout } from '../portable/chunk-layout.ts';
 import { chunkDecay, type Decay, type Scores } from '../portable/decay.ts';
 import { decayed, perChunk } from '../portable/state-scan.ts';
@@ -24,7 +24,7 @@ export interface DeltaRuleChunks {
   readonly eraseScores: Scores;
   /** Decay from the state that enters the chunk to what an erase key sees. */
   readonly toErase: (x: Tensor) => Tensor;
-  /** T = (I + L)^{-1}, [P, C, C]. */
+  /** T = (I + L)^{-1} with L = ⟨E,K⟩^ρ, [P, C, C]. */
   readonly solve: Tensor;
   readonly initial: Tensor;
 }
@@ -38,7 +38,7 @@ export function deltaRuleChunks(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs):
   const erase = inputs.erase ? layout.split(inputs.erase) : k;
   const e = beta ? mul(erase, beta) : erase;
   const decay = chunkDecay(inputs.logDecay && layout.split(inputs.logDecay), layout.chunkSize);
-  const eraseScores = decay.scores(attrs.eraseBeforeDecay ? 'before' : 'erase');
+  const eraseScores = decay.scores(attrs.eraseBeforeDecay ? 'before' : 'through');
   return {
     layout,
     q: mul(layout.split(inputs.q), attrs.scale),
@@ -48,17 +48,22 @@ export function deltaRuleChunks(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs):
     erase,
     e,
     decay,
-    readScores: decay.scores('read'),
+    readScores: decay.scores('through'),
     eraseScores,
     toErase: attrs.eraseBeforeDecay ? decay.beforeToken : decay.throughToken,
     solve: invertUnitLower(eraseScores.of(e, k)),
-    initial: inputs.initialState ? reshape(inputs.initialState, [layout.lanes, dk, dv]) : zeros([layout.lanes, dk, dv]),
+    initial: inputs.initialState
+      ? reshape(inputs.initialState, [layout.lanes, dk, dv])
+      : zeros([layout.lanes, dk, dv]),
   };
 }
 
-/** The chunk form, forward: V̂ = T (Y − (E⊙e^ρ) S), O = (Q⊙e^b) S + A V̂. */
+/** The chunk form, forward: V̂ = T (Y − (E⊙e^ρ) S), O = (Q⊙e^b) S + ⟨Q,K⟩^b V̂, and of each token's own write (q·k) v̂. */
 export function deltaRuleChunk(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs): DeltaRuleOutputs {
-  const { layout, q, k, v, beta, e, decay, readScores, toErase, solve, initial } = deltaRuleChunks(inputs, attrs);
+  const { layout, q, k, v, beta, e, decay, readScores, toErase, solve, initial } = deltaRuleChunks(
+    inputs,
+    attrs,
+  );
   const { lanes } = layout;
   const written = perChunk(matMul(solve, beta ? mul(v, beta) : v), lanes);
   const erased = perChunk(matMul(solve, toErase(e)), lanes);
@@ -75,9 +80,13 @@ export function deltaRuleChunk(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs): 
   });
 
   const writes = concat(corrected, 0);
-  const o = add(matMul(decay.throughToken(q), concat(entering, 0)), matMul(readScores.of(q, k), writes));
+  const earlier = add(
+    matMul(decay.throughToken(q), concat(entering, 0)),
+    matMul(readScores.of(q, k), writes),
+  );
+  const own = mul(sum(mul(q, k), 2, true), writes);
   return {
-    o: layout.join(o),
+    o: layout.join(add(earlier, own)),
     state: reshape(state, [attrs.count, lanes / attrs.count, k.shape[2] as number, v.shape[2] as number]),
     corrected: layout.join(writes),
   };

@@ -38,7 +38,10 @@ export interface DeltaRuleOptions extends ScanOptions {
  * @returns o [N, H, dv], 0 in rows of no sequence; state [S, H, dk, dv] after each sequence's last token
  * @throws MnemixError `shape` or `config`
  */
-export function deltaRule(tensors: DeltaRuleArguments, options: DeltaRuleOptions): { o: Tensor; state: Tensor } {
+export function deltaRule(
+  tensors: DeltaRuleArguments,
+  options: DeltaRuleOptions,
+): { o: Tensor; state: Tensor } {
   const { q, k, v, beta, erase, logDecay, initialState } = tensors;
   const { sequences, eraseBeforeDecay = false } = options;
   const { rows, count } = sequences;
@@ -53,6 +56,9 @@ export function deltaRule(tensors: DeltaRuleArguments, options: DeltaRuleOptions
   });
   const attrs = { ...scanAttrs('deltaRule', options, sizes), eraseBeforeDecay };
   if (sequences.maxLength === 0) return emptyScan(initialState, sequences, sizes);
-  const { o, state } = deltaRuleOp({ q, k, v, beta, erase, logDecay, initialState, ...sequenceTensors(sequences) }, attrs);
+  const { o, state } = deltaRuleOp(
+    { q, k, v, beta, erase, logDecay, initialState, ...sequenceTensors(sequences) },
+    attrs,
+  );
   return { o, state };
 }

@@ -12,6 +12,8 @@ export interface DiagonalDecayChunks {
   readonly q: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
+  /** q⊙u, by which a token's own write is read; q itself without a bonus. */
+  readonly ownQuery: Tensor;
   /** u of the chunk's head, [P, 1, dk]. */
   readonly bonus: Tensor | undefined;
   readonly decay: Decay;
@@ -29,29 +31,34 @@ export function diagonalDecayChunks(inputs: DiagonalDecayInputs, attrs: ScanAttr
   const v = layout.split(inputs.v);
   const decay = chunkDecay(inputs.logDecay && layout.split(inputs.logDecay), layout.chunkSize);
   const writes = matMul(decay.afterToken(k), v, true, false);
-  const initial = inputs.initialState ? reshape(inputs.initialState, [layout.lanes, dk, dv]) : zeros([layout.lanes, dk, dv]);
+  const initial = inputs.initialState
+    ? reshape(inputs.initialState, [layout.lanes, dk, dv])
+    : zeros([layout.lanes, dk, dv]);
   const copies = layout.chunks * attrs.count;
+  const bonus = inputs.bonus && reshape(tile(inputs.bonus, [copies, 1]), [copies * heads, 1, dk]);
+  const q = mul(layout.split(inputs.q), attrs.scale);
   return {
     layout,
-    q: mul(layout.split(inputs.q), attrs.scale),
+    q,
     k,
     v,
-    bonus: inputs.bonus && reshape(tile(inputs.bonus, [copies, 1]), [copies * heads, 1, dk]),
+    ownQuery: bonus ? mul(q, bonus) : q,
+    bonus,
     decay,
-    scores: decay.scores(inputs.bonus ? 'before' : 'read'),
-    toQuery: inputs.bonus ? decay.beforeToken : decay.throughToken,
+    scores: decay.scores(bonus ? 'before' : 'through'),
+    toQuery: bonus ? decay.beforeToken : decay.throughToken,
     states: scanStates(writes, decay.whole, initial),
   };
 }
 
-/** The chunk form, forward: O = (Q⊙e^ρ) S + A V with A = ⟨Q,K⟩^ρ, plus RWKV-6's bonus. */
+/** The chunk form, forward: O = (Q⊙e^ρ) S + ⟨Q,K⟩^ρ V, and of each token's own write (q·k) v or, with a bonus, (q·(u⊙k)) v. */
 export function diagonalDecayChunk(inputs: DiagonalDecayInputs, attrs: ScanAttrs): DiagonalDecayOutputs {
-  const { layout, q, k, v, bonus, scores, toQuery, states } = diagonalDecayChunks(inputs, attrs);
+  const { layout, q, k, v, ownQuery, scores, toQuery, states } = diagonalDecayChunks(inputs, attrs);
   const [, heads, dk] = inputs.q.shape as [number, number, number];
-  const read = add(matMul(toQuery(q), states.entering), matMul(scores.of(q, k), v));
-  const o = bonus ? add(read, mul(sum(mul(mul(q, k), bonus), 2, true), v)) : read;
+  const earlier = add(matMul(toQuery(q), states.entering), matMul(scores.of(q, k), v));
+  const own = mul(sum(mul(ownQuery, k), 2, true), v);
   return {
-    o: layout.join(o),
+    o: layout.join(add(earlier, own)),
     state: reshape(states.final, [attrs.count, heads, dk, inputs.v.shape[2] as number]),
   };
 }

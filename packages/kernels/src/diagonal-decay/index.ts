@@ -3,6 +3,8 @@ import { checkShapes, type Tensor } from '@mnemix/tensor';
 import { emptyScan, scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { diagonalDecayOp } from './op.ts';
 
+export type { ScanForm, ScanOptions } from '../portable/scan-options.ts';
+
 export interface DiagonalDecayArguments {
   /** Queries [N, H, dk]. */
   readonly q: Tensor;
@@ -30,7 +32,10 @@ export interface DiagonalDecayArguments {
  * @returns o [N, H, dv], 0 in rows of no sequence; state [S, H, dk, dv] after each sequence's last token
  * @throws MnemixError `shape` or `config`
  */
-export function diagonalDecay(tensors: DiagonalDecayArguments, options: ScanOptions): { o: Tensor; state: Tensor } {
+export function diagonalDecay(
+  tensors: DiagonalDecayArguments,
+  options: ScanOptions,
+): { o: Tensor; state: Tensor } {
   const { q, k, v, logDecay, bonus, initialState } = tensors;
   const { sequences } = options;
   const sizes = checkShapes('diagonalDecay', {

@@ -42,7 +42,9 @@ export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutput
   name: 'DiagonalDecay',
   outputs: ['o', 'state'],
   portable: (inputs, attrs) =>
-    portableForm(attrs) === 'chunk' ? diagonalDecayChunk(inputs, attrs) : diagonalDecayRecurrent(inputs, attrs),
+    portableForm(attrs) === 'chunk'
+      ? diagonalDecayChunk(inputs, attrs)
+      : diagonalDecayRecurrent(inputs, attrs),
   kernels: forwardKernel,
   gradient: ({ inputs, grads, attrs }) => gradientOp({ ...inputs, dO: grads.o, dState: grads.state }, attrs),
 });

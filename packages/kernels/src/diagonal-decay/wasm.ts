@@ -15,9 +15,25 @@ export const forwardKernel = wasmKernel<DiagonalDecayInputs, ScanAttrs>({
     const { heads, dk, dv, gates } = scanWidths(shapes);
     const { q, k, v, logDecay, bonus, initialState, starts, lengths } = inputs;
     exports.diagonalDecay(
-      q, k, v, logDecay, bonus, initialState, starts, lengths,
-      o, state, scratch(exports.diagonalDecayScratch(dk, dv, FORWARD_SEGMENT)),
-      rows, count, heads, dk, dv, gates, FORWARD_SEGMENT, scale,
+      q,
+      k,
+      v,
+      logDecay,
+      bonus,
+      initialState,
+      starts,
+      lengths,
+      o,
+      state,
+      scratch(exports.diagonalDecayScratch(dk, dv, FORWARD_SEGMENT)),
+      rows,
+      count,
+      heads,
+      dk,
+      dv,
+      gates,
+      FORWARD_SEGMENT,
+      scale,
     );
   },
 });
@@ -31,10 +47,31 @@ export const gradientKernel = wasmKernel<DiagonalDecayGradientInputs, ScanAttrs>
     const [dQ = 0, dK = 0, dV = 0, dLogDecay = 0, dBonus = 0, dInitialState = 0] = outputs;
     const segment = backwardSegment(maxLength);
     exports.diagonalDecayGradient(
-      q, k, v, logDecay, bonus, initialState, starts, lengths, dO, dState,
-      dQ, dK, dV, dLogDecay, dBonus, dInitialState,
+      q,
+      k,
+      v,
+      logDecay,
+      bonus,
+      initialState,
+      starts,
+      lengths,
+      dO,
+      dState,
+      dQ,
+      dK,
+      dV,
+      dLogDecay,
+      dBonus,
+      dInitialState,
       scratch(exports.diagonalDecayGradientScratch(dk, dv, segment, maxLength)),
-      rows, count, heads, dk, dv, gates, segment, scale,
+      rows,
+      count,
+      heads,
+      dk,
+      dv,
+      gates,
+      segment,
+      scale,
     );
   },
 });

@@ -1,10 +1,16 @@
-// The bridge from ops to WebGPU: runs kernels on the buffers of tfjs's WebGPU backend. Dispatches are recorded into the
-// compute pass that tfjs has open, so that its own and ours go out in one submit, in order; only the first use of a
-// pipeline, which may prove invalid, is a submit of its own. This is the only file that knows the insides of that
-// backend (tfjs 4.22).
+// The bridge from ops to WebGPU: runs kernels on the buffers of tfjs's WebGPU backend. Dispatches are
+// recorded into the compute pass that tfjs has open, so that its own and ours go out in one submit, in order;
+// only the first use of a pipeline, which may prove invalid, is a submit of its own. This is the only file
+// that knows the insides of that backend (tfjs 4.22).
 import { env, type DataType } from '@tensorflow/tfjs-core';
 import {
-  assertBackendHealthy, MnemixError, type BackendKernel, type BackendName, type OpInputs, type OutputSpec, type TensorInfo,
+  assertBackendHealthy,
+  MnemixError,
+  type BackendKernel,
+  type BackendName,
+  type OpInputs,
+  type OutputSpec,
+  type TensorInfo,
 } from '@mnemix/tensor';
 import { sizeOf } from '../rows.ts';
 import { settleChecks, throwFailed } from './checks.ts';
@@ -40,7 +46,8 @@ interface TfjsWebGpu {
 /**
  * The kernel of an op on the `webgpu` backend.
  *
- * @param makePlan the dispatches for these shapes, or `undefined` where they cannot be done: then the portable form
+ * @param makePlan the dispatches for these shapes, or `undefined` where they cannot be done: then the
+ *   portable form
  *   runs. Tensors without elements cannot be bound, so it is not asked about them.
  */
 export function gpuKernel<I extends OpInputs, Attrs>(
@@ -54,7 +61,9 @@ export function gpuKernel<I extends OpInputs, Attrs>(
       throwFailed(gpu.device);
       const given = Object.entries(inputs) as [string, TensorInfo][];
       if (given.some(([, { shape }]) => sizeOf(shape) === 0)) return undefined;
-      const shapes = Object.fromEntries(given.map(([name, { shape }]) => [name, shape])) as unknown as PlanCall<I, Attrs>['shapes'];
+      const shapes = Object.fromEntries(
+        given.map(([name, { shape }]) => [name, shape]),
+      ) as unknown as PlanCall<I, Attrs>['shapes'];
       const plan = makePlan({ shapes, attrs, device: gpu.device });
       return plan && runPlan(gpu, plan, new Map(given));
     },
@@ -63,7 +72,9 @@ export function gpuKernel<I extends OpInputs, Attrs>(
 
 function runPlan(gpu: TfjsWebGpu, plan: GpuPlan, tensors: Map<string, TensorInfo>): TensorInfo[] {
   // Pipelines first: one that is known to be invalid throws before there is anything to clean up.
-  const compiled = plan.dispatches.map(({ kernel, uniforms }) => pipelineOf(gpu.device, kernel, uniforms !== undefined));
+  const compiled = plan.dispatches.map(({ kernel, uniforms }) =>
+    pipelineOf(gpu.device, kernel, uniforms !== undefined),
+  );
   const make = (specs: Readonly<Record<string, OutputSpec>>): TensorInfo[] =>
     Object.entries(specs).map(([name, { shape, dtype = 'float32' }]) => {
       const info = gpu.makeTensorInfo([...shape], dtype);
@@ -86,11 +97,18 @@ function runPlan(gpu: TfjsWebGpu, plan: GpuPlan, tensors: Map<string, TensorInfo
   return outputs;
 }
 
-function record(gpu: TfjsWebGpu, compiled: Compiled, dispatch: GpuDispatch, tensors: ReadonlyMap<string, TensorInfo>): void {
+function record(
+  gpu: TfjsWebGpu,
+  compiled: Compiled,
+  dispatch: GpuDispatch,
+  tensors: ReadonlyMap<string, TensorInfo>,
+): void {
   const { kernel, buffers, uniforms, workgroups } = dispatch;
   const used = buffers.map((name) => tensors.get(name) ?? missingTensor(kernel.name, name));
   const resources = used.map(({ dataId }) => ({ buffer: gpu.tensorMap.get(dataId).resource as GPUBuffer }));
-  if (uniforms) resources.push(gpu.makeUniforms(uniforms.map(({ type, value }) => ({ type, data: [value] }))));
+  if (uniforms) {
+    resources.push(gpu.makeUniforms(uniforms.map(({ type, value }) => ({ type, data: [value] }))));
+  }
   const encode = (pass: GPUComputePassEncoder): void => {
     pass.setPipeline(compiled.pipeline);
     pass.setBindGroup(

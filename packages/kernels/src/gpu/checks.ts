@@ -1,5 +1,5 @@
-// Outcomes that WebGPU tells only later. An invalid shader throws nothing, and leaves what was in the buffers before;
-// so the next call on the device, or the next read from it, throws in its place.
+// Outcomes that WebGPU tells only later. An invalid shader throws nothing, and leaves what was in the buffers
+// before; so the next call on the device, or the next read from it, throws in its place.
 import type { MnemixError } from '@mnemix/tensor';
 
 interface Checks {
@@ -16,7 +16,9 @@ function checksOf(device: GPUDevice): Checks {
   return known;
 }
 
-/** Runs a check in the background; {@link throwFailed} and {@link settleChecks} throw the error that it finds. */
+/**
+ * Runs a check in the background; {@link throwFailed} and {@link settleChecks} throw the error that it finds.
+ */
 export function checkLater(device: GPUDevice, check: () => Promise<MnemixError | undefined>): void {
   const { pending, failed } = checksOf(device);
   const running: Promise<void> = check().then((error) => {

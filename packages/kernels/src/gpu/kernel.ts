@@ -9,7 +9,10 @@ export interface GpuKernel {
   readonly name: string;
   /** The whole module; its entry point is `main`. */
   readonly wgsl: string;
-  /** The buffers of @group(0), from @binding(0) on. The uniforms, if there are any, take the binding after the last. */
+  /**
+   * The buffers of @group(0), from @binding(0) on. The uniforms, if there are any, take the binding after the
+   * last.
+   */
   readonly bindings: readonly Access[];
   /** Values of the module's `override` constants; booleans as 0 and 1. */
   readonly constants?: Readonly<Record<string, number>>;

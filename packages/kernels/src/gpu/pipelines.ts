@@ -19,8 +19,8 @@ export interface Compiled {
 const compiled = new WeakMap<GPUDevice, Map<string, Map<string, Compiled>>>();
 
 /**
- * The pipeline of a kernel on a device. Whether it is valid is known only later: an invalid one throws at the next
- * read, and then at each further use.
+ * The pipeline of a kernel on a device. Whether it is valid is known only later: an invalid one throws at the
+ * next read, and then at each further use.
  *
  * @param hasUniforms whether a uniform buffer follows the kernel's bindings
  * @throws MnemixError `kernel` with the WGSL messages, where it has turned out to be invalid
@@ -34,16 +34,26 @@ export function pipelineOf(device: GPUDevice, kernel: GpuKernel, hasUniforms: bo
   return entry;
 }
 
-function compile(device: GPUDevice, { name, wgsl, bindings, constants = {} }: GpuKernel, hasUniforms: boolean): Compiled {
+function compile(
+  device: GPUDevice,
+  { name, wgsl, bindings, constants = {} }: GpuKernel,
+  hasUniforms: boolean,
+): Compiled {
   // A driver that fails on a valid module reports an internal error.
   device.pushErrorScope('internal');
   device.pushErrorScope('validation');
   const module = device.createShaderModule({ label: name, code: wgsl });
-  const types: GPUBufferBindingType[] = bindings.map((access) => (access === 'read' ? 'read-only-storage' : 'storage'));
+  const types: GPUBufferBindingType[] = bindings.map((access) =>
+    access === 'read' ? 'read-only-storage' : 'storage',
+  );
   if (hasUniforms) types.push('uniform');
   const layout = device.createBindGroupLayout({
     label: name,
-    entries: types.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } })),
+    entries: types.map((type, binding) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type },
+    })),
   });
   const pipeline = device.createComputePipeline({
     label: name,
@@ -64,8 +74,8 @@ function compile(device: GPUDevice, { name, wgsl, bindings, constants = {} }: Gp
 }
 
 /**
- * Runs `use` so that what the device objects to is told as this kernel's error: for uses of a pipeline that is not
- * proven yet. The use must be a submit of its own, lest it take others' work down with it.
+ * Runs `use` so that what the device objects to is told as this kernel's error: for uses of a pipeline that
+ * is not proven yet. The use must be a submit of its own, lest it take others' work down with it.
  */
 export function probe(device: GPUDevice, entry: Compiled, use: () => void): void {
   device.pushErrorScope('validation');
@@ -93,7 +103,9 @@ const invalid = (name: string, message: string, detail?: Readonly<Record<string,
   });
 
 function getOrAdd<K, V>(
-  map: { get(key: K): V | undefined; set(key: K, value: V): unknown }, key: K, make: () => V,
+  map: { get(key: K): V | undefined; set(key: K, value: V): unknown },
+  key: K,
+  make: () => V,
 ): V {
   const found = map.get(key);
   if (found !== undefined) return found;

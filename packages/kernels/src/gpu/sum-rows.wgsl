@@ -1,5 +1,5 @@
-// y[c] = Σ_r x[r, c]. A workgroup sums `columns` neighbouring columns; its `slots` rows of invocations stride over the
-// rows and are then added up in a fixed order, so that the same input always gives the same bits.
+// y[c] = Σ_r x[r, c]. A workgroup sums `columns` neighbouring columns; its `slots` rows of invocations stride
+// over the rows and are then added up in a fixed order, so that the same input always gives the same bits.
 const columns = 32u;
 const slots = 8u;
 

@@ -1,8 +1,17 @@
-// The grouped linear map on backends whose data lie in host memory: the kernel reads there where each group's rows
-// are, and leaves each product to the backend. No product has a transposed operand, which WASM multiplies ten times
-// slower than it transposes it beforehand.
+// The grouped linear map on backends whose data lie in host memory: the kernel reads there where each group's
+// rows are, and leaves each product to the backend. No product has a transposed operand, which WASM
+// multiplies ten times slower than it transposes it beforehand.
 import {
-  hostOutput, hostView, matMul, reshape, slice, tidy, transpose, type BackendKernel, type Tensor, type Tensor2D,
+  hostOutput,
+  hostView,
+  matMul,
+  reshape,
+  slice,
+  tidy,
+  transpose,
+  type BackendKernel,
+  type Tensor,
+  type Tensor2D,
   type TensorInfo,
 } from '@mnemix/tensor';
 import type { BackwardInputs, Inputs } from './portable.ts';
@@ -15,14 +24,14 @@ const forwardKernel: BackendKernel<Inputs, object> = ({ inputs, backend }) => {
   forEachGroup(inputs, backend, (m, start, length) => {
     const product = matMul(rows(x, start, length), transpose(rows(matrices, m * outputs, outputs)));
     write(backend, y, start * outputs, product);
-    if (bias) addToRows(view(backend, y), start * outputs, length, view(backend, bias), m * outputs, outputs);
+    if (bias) addToRows(view(backend, y).subarray(start * outputs), length, row(backend, bias, m));
   });
   matrices.dispose();
   return [y];
 };
 
 const backwardKernel: BackendKernel<BackwardInputs, object> = ({ inputs, backend }) => {
-  const { x, weight, dy } = tensors<BackwardInputs>(inputs);
+  const { x, weight, bias, dy } = tensors<BackwardInputs>(inputs);
   const [groups = 0, outputs = 0, depth = 0] = weight.shape;
   const matrices = reshape(weight, [groups * outputs, depth]);
   const dx = zeroOutput(backend, x.shape);
@@ -32,7 +41,7 @@ const backwardKernel: BackendKernel<BackwardInputs, object> = ({ inputs, backend
     const own = rows(dy, start, length);
     write(backend, dx, start * depth, matMul(own, rows(matrices, m * outputs, outputs)));
     write(backend, dWeight, m * outputs * depth, matMul(transpose(own), rows(x, start, length)));
-    sumRows(view(backend, own), view(backend, dBias), m * outputs, outputs);
+    if (bias) row(backend, dBias, m).set(sumOfRows(view(backend, own), outputs));
   });
   matrices.dispose();
   return [dx, dWeight, dBias];
@@ -44,7 +53,8 @@ export const backward = { cpu: backwardKernel, wasm: backwardKernel };
 /** tfjs passes kernels whole tensors, though it promises less. */
 const tensors = <I>(inputs: object): I => inputs as I;
 
-const view = (backend: unknown, info: TensorInfo): Float32Array => hostView(backend, info).data as Float32Array;
+const view = (backend: unknown, info: TensorInfo): Float32Array =>
+  hostView(backend, info).data as Float32Array;
 
 function zeroOutput(backend: unknown, shape: readonly number[]): TensorInfo {
   const info = hostOutput(backend, { shape });
@@ -52,7 +62,9 @@ function zeroOutput(backend: unknown, shape: readonly number[]): TensorInfo {
   return info;
 }
 
-/** Calls `f` with the number, first row and rows of each group that has any; frees the tensors that it makes. */
+/**
+ * Calls `f` with the number, first row and rows of each group that has any; frees the tensors that it makes.
+ */
 function forEachGroup(
   { starts, lengths }: { readonly starts: TensorInfo; readonly lengths: TensorInfo },
   backend: unknown,
@@ -71,17 +83,23 @@ const rows = (x: Tensor, start: number, length: number): Tensor2D =>
 const write = (backend: unknown, target: TensorInfo, offset: number, values: Tensor): void =>
   view(backend, target).set(view(backend, values), offset);
 
-function addToRows(
-  target: Float32Array, offset: number, length: number, bias: Float32Array, from: number, width: number,
-): void {
-  for (let i = 0; i < length * width; i++) {
-    target[offset + i] = (target[offset + i] as number) + (bias[from + (i % width)] as number);
+/** Row m of a matrix, in place. */
+function row(backend: unknown, matrix: TensorInfo, m: number): Float32Array {
+  const width = matrix.shape[1] as number;
+  return view(backend, matrix).subarray(m * width, (m + 1) * width);
+}
+
+function addToRows(target: Float32Array, count: number, added: Float32Array): void {
+  const width = added.length;
+  for (let first = 0; first < count * width; first += width) {
+    for (let c = 0; c < width; c++) target[first + c] = (target[first + c] as number) + (added[c] as number);
   }
 }
 
-/** Column sums of `source`, in float64, to `target` from `offset` on. */
-function sumRows(source: Float32Array, target: Float32Array, offset: number, width: number): void {
+function sumOfRows(source: Float32Array, width: number): Float64Array {
   const sums = new Float64Array(width);
-  for (let i = 0; i < source.length; i++) sums[i % width] = (sums[i % width] as number) + (source[i] as number);
-  target.set(sums, offset);
+  for (let first = 0; first < source.length; first += width) {
+    for (let c = 0; c < width; c++) sums[c] = (sums[c] as number) + (source[first + c] as number);
+  }
+  return sums;
 }

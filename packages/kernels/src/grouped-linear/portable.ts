@@ -1,7 +1,16 @@
-// The grouped linear map without knowing on the host which rows belong where: every group's map of all rows, of which
-// each row keeps its own.
+// The grouped linear map without knowing on the host which rows belong where: every group's map of all rows,
+// of which each row keeps its own.
 import {
-  add, matMul, mul, oneHot, reshape, slice, stack, zeros, type Tensor, type Tensor2D,
+  add,
+  matMul,
+  mul,
+  oneHot,
+  reshape,
+  slice,
+  stack,
+  zeros,
+  type Tensor,
+  type Tensor2D,
 } from '@mnemix/tensor';
 import { sumOfRows } from '../rows.ts';
 
@@ -19,7 +28,9 @@ export type Gradients = { dx: Tensor; dWeight: Tensor; dBias: Tensor };
 export function forward({ x, weight, bias, rowSequence }: Inputs): { y: Tensor } {
   const [groups = 0, outputs = 0] = weight.shape;
   const member = oneHot(rowSequence, groups);
-  let y: Tensor = bias ? matMul(member as Tensor2D, bias as Tensor2D) : zeros([x.shape[0] as number, outputs]);
+  let y: Tensor = bias
+    ? matMul(member as Tensor2D, bias as Tensor2D)
+    : zeros([x.shape[0] as number, outputs]);
   for (let m = 0; m < groups; m++) {
     y = add(y, mul(column(member, m), matMul(x as Tensor2D, matrix(weight, m), false, true)));
   }

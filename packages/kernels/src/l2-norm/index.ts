@@ -20,7 +20,10 @@ const forwardOp = defineOp<portable.Inputs, { y: Tensor }, portable.Attrs>({
 });
 
 export interface L2NormOptions {
-  /** Added to the sum of squares, inside the root. Default 1e-6, as the queries and keys of the delta rule use it. */
+  /**
+   * Added to the sum of squares, inside the root. Default 1e-6, as the queries and keys of the delta rule use
+   * it.
+   */
   readonly eps?: number;
 }
 

@@ -1,11 +1,30 @@
 // From rows to chunks and back: what the tensor-op forms of the scans compute on.
 import {
-  add, cast, div, floor, gatherRows, greaterEqual, less, mul, pad, range, reshape, scalar, slice, sub, transpose, type Tensor,
+  add,
+  cast,
+  div,
+  floor,
+  gatherRows,
+  greaterEqual,
+  less,
+  mul,
+  pad,
+  range,
+  reshape,
+  scalar,
+  slice,
+  sub,
+  transpose,
+  type Tensor,
 } from '@mnemix/tensor';
 import type { Sequences } from '../sequences.ts';
 
 /** The tensors of {@link Sequences}, as inputs of an op. */
-export type SequenceTensors = { readonly starts: Tensor; readonly lengths: Tensor; readonly rowSequence: Tensor };
+export type SequenceTensors = {
+  readonly starts: Tensor;
+  readonly lengths: Tensor;
+  readonly rowSequence: Tensor;
+};
 
 /** The plain numbers of {@link Sequences}, as attributes of an op. */
 export type SequenceSizes = Pick<Sequences, 'rows' | 'count' | 'maxLength' | 'uniform'>;
@@ -40,7 +59,9 @@ export function chunkLayout(
   const { rows, count, maxLength, uniform } = sequences;
   const chunks = Math.ceil(maxLength / chunkSize);
   const padded = chunks * chunkSize;
-  const order = uniform ? denseOrder(count, maxLength, chunks, padded) : raggedOrder(sequences, chunks, chunkSize);
+  const order = uniform
+    ? denseOrder(count, maxLength, chunks, padded)
+    : raggedOrder(sequences, chunks, chunkSize);
   return {
     chunks,
     lanes: count * heads,
@@ -71,7 +92,14 @@ function denseOrder(count: number, tokens: number, chunks: number, padded: numbe
     toChunks: (x) => {
       const width = x.shape[1] as number;
       const batch = reshape(x, [count, tokens, width]);
-      const filled = padded === tokens ? batch : pad(batch, [[0, 0], [0, padded - tokens], [0, 0]]);
+      const filled =
+        padded === tokens
+          ? batch
+          : pad(batch, [
+              [0, 0],
+              [0, padded - tokens],
+              [0, 0],
+            ]);
       return swap(reshape(filled, [count, chunks, (padded / chunks) * width]), 0);
     },
     toRows: (x) => {
@@ -92,14 +120,20 @@ function raggedOrder(sequences: SequenceTensors & SequenceSizes, chunks: number,
 
   // Padded row (chunk c, sequence s, token i of the chunk) holds token t = c·C + i, if the sequence has one.
   const token = reshape(range(0, chunks * chunkSize, 1, 'int32'), [chunks, 1, chunkSize]);
-  const source = orNone(add(reshape(starts, [1, count, 1]), token), less(token, reshape(lengths, [1, count, 1])));
+  const source = orNone(
+    add(reshape(starts, [1, count, 1]), token),
+    less(token, reshape(lengths, [1, count, 1])),
+  );
 
   // Row r is token t = r − start of its sequence. Half a token keeps the division clear of rounding.
   const start = reshape(gatherRows(reshape(cast(starts, 'float32'), [count, 1]), rowSequence), [rows]);
   const t = sub(range(0, rows), start);
   const chunk = floor(div(add(t, 0.5), chunkSize));
   const lane = add(mul(chunk, count), cast(rowSequence, 'float32'));
-  const target = orNone(cast(add(mul(lane, chunkSize), sub(t, mul(chunk, chunkSize))), 'int32'), greaterEqual(rowSequence, 0));
+  const target = orNone(
+    cast(add(mul(lane, chunkSize), sub(t, mul(chunk, chunkSize))), 'int32'),
+    greaterEqual(rowSequence, 0),
+  );
   return {
     toChunks: (x) => gatherRows(x, reshape(source, [source.size])),
     toRows: (x) => gatherRows(x, target),

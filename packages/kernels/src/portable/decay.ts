@@ -3,22 +3,36 @@
 // Notation: g ≤ 0 the log decay of a token, b its inclusive and p its exclusive running sum from the chunk's start.
 // Every exponent is summed over the tokens that it spans instead of being a difference of running sums: it cannot be
 // positive, and an open gate behind a closed one (g = −10⁴) keeps its digits.
-import { cumsum, exp, expandDims, greater, greaterEqual, cast, matMul, mul, range, sum, transpose, type Tensor } from '@mnemix/tensor';
-import { subChunkDecay, vectorScores } from './vector-scores.ts';
+import {
+  cast,
+  cumsum,
+  exp,
+  expandDims,
+  greater,
+  matMul,
+  mul,
+  range,
+  sum,
+  transpose,
+  type Tensor,
+} from '@mnemix/tensor';
+import { vectorScores } from './vector-scores.ts';
 
 /**
- * Which pairs of tokens a score matrix relates, and through which decay.
- * - `read`: j ≤ i, e^{b_i − b_j}: queries, which see the token's own write
- * - `erase`: j < i, e^{b_i − b_j}: erase keys that see the decayed state
- * - `before`: j < i, e^{p_i − b_j}: whatever sees the state before the token's decay
+ * Through which decay a token i looks back at the tokens j < i.
+ * - `through`: e^{b_i − b_j}, its own gate included: queries, and erase keys that see the decayed state
+ * - `before`: e^{p_i − b_j}: whatever sees the state as it was before the token
  */
-export type ScoreKind = 'read' | 'erase' | 'before';
+export type ScoreKind = 'through' | 'before';
 
-/** Decayed scores ⟨X,Y⟩_ij = Σ_c x_ic y_jc e^{ρ_ic − b_jc} of x, y [P, C, d], and their derivatives. */
+/**
+ * Decayed scores ⟨X,Y⟩_ij = Σ_c x_ic y_jc e^{ρ_ic − b_jc}, j < i, of x, y [P, C, d], and their derivatives. What a token
+ * has to do with itself takes no decay, and is left to the caller: so the gradient of a closed gate is 0 exactly.
+ */
 export interface Scores {
-  /** [P, C, C], 0 outside of the pairs. */
+  /** [P, C, C], strictly lower triangular. */
   readonly of: (x: Tensor, y: Tensor) => Tensor;
-  /** Gradient of x from that of the scores, of which only the pairs count. */
+  /** Gradient of x from that of the scores, of which only the strictly lower part counts. */
   readonly pullX: (dScores: Tensor, y: Tensor) => Tensor;
   /** Gradient of y. */
   readonly pullY: (dScores: Tensor, x: Tensor) => Tensor;
@@ -41,26 +55,29 @@ export interface Decay {
 export function chunkDecay(logDecay: Tensor | undefined, chunkSize: number): Decay {
   if (logDecay === undefined) {
     const same = (x: Tensor) => x;
-    const scores = (kind: ScoreKind) => weightedScores(pairs(chunkSize, kind));
-    return { throughToken: same, beforeToken: same, afterToken: same, whole: undefined, scores };
+    const scores = weightedScores(lowerTriangle(chunkSize));
+    return {
+      throughToken: same,
+      beforeToken: same,
+      afterToken: same,
+      whole: undefined,
+      scores: () => scores,
+    };
   }
   const isScalar = logDecay.shape[2] === 1;
   const factor = (sums: () => Tensor) => {
     const made = once(() => exp(sums()));
     return (x: Tensor) => mul(x, made());
   };
-  const pairDecay = isScalar ? tokenPairDecay : subChunkDecay;
-  const inclusive = once(() => pairDecay(logDecay, false));
-  const exclusive = once(() => pairDecay(logDecay, true));
+  const scores = (exclusive: boolean) => () =>
+    isScalar ? weightedScores(tokenPairDecay(logDecay, exclusive)) : vectorScores(logDecay, exclusive);
+  const [through, before] = [once(scores(false)), once(scores(true))];
   return {
-    throughToken: factor(() => cumsum(logDecay, 1)),
-    beforeToken: factor(() => cumsum(logDecay, 1, { exclusive: true })),
-    afterToken: factor(() => cumsum(logDecay, 1, { exclusive: true, reverse: true })),
+    throughToken: factor(() => runningSum(logDecay)),
+    beforeToken: factor(() => runningSum(logDecay, { exclusive: true })),
+    afterToken: factor(() => runningSum(logDecay, { exclusive: true, reverse: true })),
     whole: expandDims(exp(sum(logDecay, 1)), 2),
-    scores: (kind) => {
-      const decay = kind === 'before' ? exclusive() : inclusive();
-      return isScalar ? weightedScores(mul(decay, pairs(chunkSize, kind))) : vectorScores(logDecay, kind, decay);
-    },
+    scores: (kind) => (kind === 'before' ? before() : through()),
   };
 }
 
@@ -69,19 +86,12 @@ function once<T>(make: () => T): () => T {
   return () => (made ??= make());
 }
 
-/** 1 for the pairs (i, j) of a kind, else 0: [C, C]. */
-export function pairs(size: number, kind: ScoreKind): Tensor {
-  const row = expandDims(range(0, size), 1);
-  const column = expandDims(range(0, size), 0);
-  return cast(kind === 'read' ? greaterEqual(row, column) : greater(row, column), 'float32');
-}
-
-/** e^{ρ_i − b_j} of each pair of tokens j < i, and 1 elsewhere: [P, i, j]. */
+/** e^{ρ_i − b_j} where j < i, else 0: [P, i, j]. */
 function tokenPairDecay(logDecay: Tensor, exclusive: boolean): Tensor {
-  const size = logDecay.shape[1] as number;
-  // [P, j, i]: the gates of the tokens behind j, summed up to i.
-  const behind = mul(transpose(logDecay, [0, 2, 1]), transpose(pairs(size, 'before')));
-  return exp(transpose(cumsum(behind, 2, { exclusive }), [0, 2, 1]));
+  const lower = lowerTriangle(logDecay.shape[1] as number);
+  // [P, m, j]: the gates of the tokens m behind j, summed up to i.
+  const behind = mul(logDecay, lower);
+  return mul(exp(runningSum(behind, { exclusive })), lower);
 }
 
 /** Scores whose decay does not depend on the channel. */

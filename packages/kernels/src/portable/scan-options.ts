@@ -38,13 +38,22 @@ export function scanAttrs(where: string, options: ScanOptions, { dk = 1 }: Sizes
   return { rows, count, maxLength, uniform, scale, chunkSize, form };
 }
 
-export const sequenceTensors = ({ starts, lengths, rowSequence }: Sequences): SequenceTensors => ({ starts, lengths, rowSequence });
+export const sequenceTensors = ({ starts, lengths, rowSequence }: Sequences): SequenceTensors => ({
+  starts,
+  lengths,
+  rowSequence,
+});
 
 /** The result of a scan over sequences that are all empty: every row is padding, and states pass through. */
-export function emptyScan(initialState: Tensor | undefined, { rows, count }: Sequences, sizes: Sizes): { o: Tensor; state: Tensor } {
+export function emptyScan(
+  initialState: Tensor | undefined,
+  { rows, count }: Sequences,
+  sizes: Sizes,
+): { o: Tensor; state: Tensor } {
   const { H = 0, dk = 0, dv = 0 } = sizes;
   return { o: zeros([rows, H, dv]), state: initialState?.clone() ?? zeros([count, H, dk, dv]) };
 }
 
 /** The form that plain tensor ops take: single tokens are cheapest as they are. */
-export const portableForm = ({ form, maxLength }: ScanAttrs): ScanForm => form ?? (maxLength === 1 ? 'recurrent' : 'chunk');
+export const portableForm = ({ form, maxLength }: ScanAttrs): ScanForm =>
+  form ?? (maxLength === 1 ? 'recurrent' : 'chunk');

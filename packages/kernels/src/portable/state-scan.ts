@@ -1,11 +1,12 @@
 // The one part of the chunk forms that runs chunk after chunk.
-import { add, concat, mul, slice, split, type Tensor } from '@mnemix/tensor';
+import { add, concat, mul, split, type Tensor } from '@mnemix/tensor';
 
 /** Chunks of `lanes` rows each, in time order. */
 export const perChunk = (x: Tensor, lanes: number): Tensor[] => split(x, (x.shape[0] as number) / lanes, 0);
 
 /** whole ⊙ state, where there is decay. */
-export const decayed = (state: Tensor, whole: Tensor | undefined): Tensor => (whole ? mul(state, whole) : state);
+export const decayed = (state: Tensor, whole: Tensor | undefined): Tensor =>
+  whole ? mul(state, whole) : state;
 
 export interface StateScan {
   /** The state that each chunk receives, [P, dk, dv]. */
@@ -42,10 +43,3 @@ export function scanStates(
 /** 0 … count−1, or the other way round. */
 export const chunkOrder = (count: number, reverse: boolean): number[] =>
   Array.from({ length: count }, (_, i) => (reverse ? count - 1 - i : i));
-
-/** The state that each chunk leaves behind, [P, dk, dv]. */
-export function leaving({ entering, final }: StateScan): Tensor {
-  const lanes = final.shape[0] as number;
-  const [all, ...state] = entering.shape as [number, number, number];
-  return all === lanes ? final : concat([slice(entering, [lanes, 0, 0], [all - lanes, ...state]), final], 0);
-}

@@ -1,6 +1,18 @@
 // The inverse of a unit lower triangular matrix, as the delta rule needs it once a chunk.
 import {
-  concat, expandDims, matMul, mul, neg, oneHot, pad, range, slice, split, sub, tile, type Tensor,
+  concat,
+  expandDims,
+  matMul,
+  mul,
+  neg,
+  oneHot,
+  pad,
+  range,
+  slice,
+  split,
+  sub,
+  tile,
+  type Tensor,
 } from '@mnemix/tensor';
 
 /** Rows that are eliminated one by one; beyond, blocks of them are combined by products. */
@@ -28,7 +40,11 @@ export function invertUnitLower(strict: Tensor): Tensor {
   for (let i = 1; i < count; i++) {
     const inverse = inverses[i] as Tensor;
     const left = matMul(inverse, matMul(at(i, 0, i), solved));
-    const above = pad(solved, [[0, 0], [0, 0], [0, block]]);
+    const above = pad(solved, [
+      [0, 0],
+      [0, 0],
+      [0, block],
+    ]);
     solved = concat([above, concat([neg(left), inverse], 2)], 1);
   }
   return solved;

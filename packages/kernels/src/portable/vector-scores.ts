@@ -3,31 +3,51 @@
 // The product (X⊙e^b)(Y⊙e^{−b})ᵀ overflows once a channel has decayed by e^{−88}. So a chunk is cut into sub-chunks of 16:
 // two tokens of different sub-chunks meet at the later one's start, to which both decay (one product); two tokens of the
 // same sub-chunk get an exponential of their own.
-import { add, concat, cumsum, exp, matMul, mul, pad, reshape, slice, sum, transpose, type Tensor } from '@mnemix/tensor';
-import { pairs, type ScoreKind, type Scores } from './decay.ts';
+import {
+  add,
+  concat,
+  cumsum,
+  exp,
+  matMul,
+  mul,
+  pad,
+  reshape,
+  slice,
+  sum,
+  transpose,
+  type Tensor,
+} from '@mnemix/tensor';
+import type { Scores } from './decay.ts';
+import { lowerTriangle, runningSum } from './running-sum.ts';
 
 const SUB_CHUNK = 16;
 
 /**
  * @param logDecay [P, C, dk]; C ≤ 16 or a multiple of 16
- * @param pairDecay see {@link subChunkDecay}
+ * @param exclusive leaves out the gate of the token that looks back
  */
-export function vectorScores(logDecay: Tensor, kind: ScoreKind, pairDecay: Tensor): Scores {
+export function vectorScores(logDecay: Tensor, exclusive: boolean): Scores {
   const [chunks, size, width] = logDecay.shape as [number, number, number];
   const length = Math.min(SUB_CHUNK, size);
   const count = size / length;
-  const near = nearScores(pairDecay, kind);
-  const far = farDecay(logDecay, kind, length);
   const subChunks = (x: Tensor) => reshape(x, [chunks * count, length, width]);
+  const near = nearScores(subChunks(logDecay), exclusive);
+  const far = farDecay(logDecay, exclusive, length);
   const later = Array.from({ length: count - 1 }, (_, i) => i + 1);
   const rows = (x: Tensor, i: number) => slice(x, [0, i * length, 0], [chunks, length, width]);
   /** Scores of sub-chunk i with all before it, [P, c, i·c]. */
   const before = (x: Tensor, i: number) => slice(x, [0, i * length, 0], [chunks, length, i * length]);
-  const earlier = (y: Tensor, i: number) => mul(slice(y, [0, 0, 0], [chunks, i * length, width]), far.toStart(i));
+  const earlier = (y: Tensor, i: number) =>
+    mul(slice(y, [0, 0, 0], [chunks, i * length, width]), far.toStart(i));
   /** The blocks on the diagonal, [P·C/c, c, c]. */
   const onDiagonal = (scores: Tensor) =>
     reshape(
-      concat(Array.from({ length: count }, (_, i) => slice(scores, [0, i * length, i * length], [chunks, length, length])), 1),
+      concat(
+        Array.from({ length: count }, (_, i) =>
+          slice(scores, [0, i * length, i * length], [chunks, length, length]),
+        ),
+        1,
+      ),
       [chunks * count, length, length],
     );
 
@@ -36,11 +56,18 @@ export function vectorScores(logDecay: Tensor, kind: ScoreKind, pairDecay: Tenso
       const diagonal = reshape(near.of(subChunks(x), subChunks(y)), [chunks, size, length]);
       const block = (i: number) => slice(diagonal, [0, i * length, 0], [chunks, length, length]);
       const decayed = far.fromStart(x);
-      const fill = (row: Tensor, i: number) => pad(row, [[0, 0], [0, 0], [0, size - (i + 1) * length]]);
+      const fill = (row: Tensor, i: number) =>
+        pad(row, [
+          [0, 0],
+          [0, 0],
+          [0, size - (i + 1) * length],
+        ]);
       return concat(
         [
           fill(block(0), 0),
-          ...later.map((i) => fill(concat([matMul(rows(decayed, i), earlier(y, i), false, true), block(i)], 2), i)),
+          ...later.map((i) =>
+            fill(concat([matMul(rows(decayed, i), earlier(y, i), false, true), block(i)], 2), i),
+          ),
         ],
         1,
       );
@@ -48,32 +75,56 @@ export function vectorScores(logDecay: Tensor, kind: ScoreKind, pairDecay: Tenso
     pullX: (dScores, y) => {
       const own = reshape(near.pullX(onDiagonal(dScores), subChunks(y)), [chunks, size, width]);
       if (count === 1) return own;
-      const parts = concat(later.map((i) => matMul(before(dScores, i), earlier(y, i))), 1);
-      return add(own, far.fromStart(pad(parts, [[0, 0], [length, 0], [0, 0]])));
+      const parts = concat(
+        later.map((i) => matMul(before(dScores, i), earlier(y, i))),
+        1,
+      );
+      return add(
+        own,
+        far.fromStart(
+          pad(parts, [
+            [0, 0],
+            [length, 0],
+            [0, 0],
+          ]),
+        ),
+      );
     },
     pullY: (dScores, x) => {
       const decayed = far.fromStart(x);
-      return later.reduce((total, i) => {
-        const part = mul(matMul(before(dScores, i), rows(decayed, i), true, false), far.toStart(i));
-        return add(total, pad(part, [[0, 0], [0, size - i * length], [0, 0]]));
-      }, reshape(near.pullY(onDiagonal(dScores), subChunks(x)), [chunks, size, width]));
+      return later.reduce(
+        (total, i) => {
+          const part = mul(matMul(before(dScores, i), rows(decayed, i), true, false), far.toStart(i));
+          return add(
+            total,
+            pad(part, [
+              [0, 0],
+              [0, size - i * length],
+              [0, 0],
+            ]),
+          );
+        },
+        reshape(near.pullY(onDiagonal(dScores), subChunks(x)), [chunks, size, width]),
+      );
     },
   };
 }
 
 /** Decay between tokens of different sub-chunks, by way of the later one's start. */
-function farDecay(logDecay: Tensor, kind: ScoreKind, length: number) {
+function farDecay(logDecay: Tensor, exclusive: boolean, length: number) {
   const [chunks, size, width] = logDecay.shape as [number, number, number];
   const inner = reshape(logDecay, [(chunks * size) / length, length, width]);
-  const toToken = exp(reshape(cumsum(inner, 1, { exclusive: kind === 'before' }), [chunks, size, width]));
-  const toEnd = reshape(cumsum(inner, 1, { exclusive: true, reverse: true }), [chunks, size, width]);
+  const toToken = exp(reshape(runningSum(inner, { exclusive }), [chunks, size, width]));
+  const toEnd = reshape(runningSum(inner, { exclusive: true, reverse: true }), [chunks, size, width]);
   const sums = reshape(sum(inner, 1), [chunks, size / length, width]);
   const factors: Tensor[] = [];
   let exponents: Tensor | undefined;
   for (let i = 1; i < size / length; i++) {
     const last = slice(toEnd, [0, (i - 1) * length, 0], [chunks, length, width]);
     // What reached the start of the sub-chunk before decays through all of that one, too.
-    exponents = exponents ? concat([add(exponents, slice(sums, [0, i - 1, 0], [chunks, 1, width])), last], 1) : last;
+    exponents = exponents
+      ? concat([add(exponents, slice(sums, [0, i - 1, 0], [chunks, 1, width])), last], 1)
+      : last;
     factors.push(exp(exponents));
   }
   return {
@@ -84,19 +135,12 @@ function farDecay(logDecay: Tensor, kind: ScoreKind, length: number) {
   };
 }
 
-/** e^{ρ_i − b_j} of each channel and pair of tokens in a sub-chunk, by far the most exponentials: [P·C/c, j, dk, i]. */
-export function subChunkDecay(logDecay: Tensor, exclusive: boolean): Tensor {
+/** Scores within sub-chunks: all tensors are [P, c, dk] here. */
+function nearScores(logDecay: Tensor, exclusive: boolean): Scores {
   const [chunks, size, width] = logDecay.shape as [number, number, number];
-  const length = Math.min(SUB_CHUNK, size);
-  const gates = perToken(reshape(logDecay, [(chunks * size) / length, length, width]));
-  // The gates of the tokens behind j, summed up to i.
-  return exp(cumsum(mul(gates, alongPairs(length, 'before')), 3, { exclusive }));
-}
-
-/** Scores within sub-chunks: x and y are [P, c, dk] here. */
-function nearScores(pairDecay: Tensor, kind: ScoreKind): Scores {
-  const [chunks, size, width] = pairDecay.shape as [number, number, number, number];
-  const byKey = mul(pairDecay, alongPairs(size, kind));
+  const lower = reshape(transpose(strictlyLower(size)), [size, 1, size]);
+  // [P, j, dk, i]: the gates of the tokens behind j, summed up to i.
+  const byKey = mul(exp(cumsum(mul(perToken(logDecay), lower), 3, { exclusive })), lower);
   const flat = (x: Tensor) => reshape(x, [chunks * size, width, size]);
   const swapped = (x: Tensor) => transpose(x, [0, 2, 1]);
   return {
@@ -121,6 +165,3 @@ function perToken(x: Tensor): Tensor {
   const [chunks, size, width] = x.shape as [number, number, number];
   return reshape(transpose(x, [0, 2, 1]), [chunks, 1, width, size]);
 }
-
-/** The pairs of a kind as [j, 1, i]. */
-const alongPairs = (size: number, kind: ScoreKind): Tensor => reshape(transpose(pairs(size, kind)), [size, 1, size]);

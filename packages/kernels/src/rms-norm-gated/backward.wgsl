@@ -1,6 +1,6 @@
-// Gradients of gated RMSNorm, y = (w ⊙ x̂) ⊙ act(z) with x̂ = r·x. With h = dy ⊙ act(z) ⊙ w:
-// dx = r(h − x̂·mean(h ⊙ x̂)), dz = dy ⊙ w ⊙ x̂ ⊙ act′(z), dw = Σ_rows dy ⊙ act(z) ⊙ x̂.
-// Rows are shared out as in forward.wgsl. Each workgroup leaves its part of dw, to be summed in a second stage.
+// Gradients of gated RMSNorm, y = (w ⊙ x̂) ⊙ act(z) with x̂ = r·x. With h = dy ⊙ act(z) ⊙ w: dx = r(h −
+// x̂·mean(h ⊙ x̂)), dz = dy ⊙ w ⊙ x̂ ⊙ act′(z), dw = Σ_rows dy ⊙ act(z) ⊙ x̂. Rows are shared out as in
+// forward.wgsl. Each workgroup leaves its part of dw, to be summed in a second stage.
 override lanes: u32; // a power of two
 override slots: u32;
 override width: u32;

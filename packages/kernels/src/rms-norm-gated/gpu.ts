@@ -59,7 +59,10 @@ export const backward = gpuKernel<BackwardInputs, Attrs>(({ shapes, attrs, devic
   };
 });
 
-/** How a workgroup's invocations are shared out: `lanes` to a row, about four columns each, `slots` rows at a time. */
+/**
+ * How a workgroup's invocations are shared out: `lanes` to a row, about four columns each, `slots` rows at a
+ * time.
+ */
 function share(width: number): { lanes: number; slots: number } {
   const lanes = Math.min(INVOCATIONS, 2 ** Math.ceil(Math.log2(Math.max(1, width / 4))));
   return { lanes, slots: INVOCATIONS / lanes };

@@ -12,7 +12,13 @@ export const forward = wasmKernel<Inputs, Attrs>({
 
 export const backward = wasmKernel<BackwardInputs, Attrs>({
   outputs: ({ x }) => [{ shape: x.shape }, { shape: x.shape }, { shape: [x.shape[1] as number] }],
-  run: ({ exports, inputs: { x, gate, weight, dy }, outputs: [dx = 0, dGate = 0, dWeight = 0], shapes, attrs }) => {
+  run: ({
+    exports,
+    inputs: { x, gate, weight, dy },
+    outputs: [dx = 0, dGate = 0, dWeight = 0],
+    shapes,
+    attrs,
+  }) => {
     const [rows = 0, width = 0] = shapes.x;
     const isSilu = Number(attrs.activation === 'silu');
     exports.rmsNormGatedBackward(x, gate, weight, dy, dx, dGate, dWeight, rows, width, attrs.eps, isSilu);

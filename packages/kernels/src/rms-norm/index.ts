@@ -28,16 +28,21 @@ export interface RmsNormOptions {
 }
 
 /**
- * Root-mean-square normalisation (Zhang & Sennrich 2019): y = w ⊙ x·(mean x² + ε)^{−1/2}, the mean over the last axis.
+ * Root-mean-square normalisation (Zhang & Sennrich 2019): y = w ⊙ x·(mean x² + ε)^{−1/2}, the mean over the
+ * last axis.
  *
- * Gradients, with r = (mean x² + ε)^{−1/2}, x̂ = r·x and h = dy ⊙ w: dx = r(h − x̂·mean(h ⊙ x̂)), dw = Σ dy ⊙ x̂.
+ * Gradients, with r = (mean x² + ε)^{−1/2}, x̂ = r·x and h = dy ⊙ w: dx = r(h − x̂·mean(h ⊙ x̂)), dw = Σ dy ⊙
+ * x̂.
  *
  * @param inputs.x [..., D]
  * @param inputs.weight [D]; ones if absent
  * @returns [..., D]
  * @throws MnemixError `shape`
  */
-export function rmsNorm({ x, weight }: { x: Tensor; weight?: Tensor }, { eps = 1e-5 }: RmsNormOptions = {}): Tensor {
+export function rmsNorm(
+  { x, weight }: { x: Tensor; weight?: Tensor },
+  { eps = 1e-5 }: RmsNormOptions = {},
+): Tensor {
   const rows = toRows('rmsNorm(x)', x);
   checkShapes('rmsNorm', { weight: [weight, [rows.shape[1] as number]] });
   return reshape(forwardOp({ x: rows, weight }, { eps }).y, x.shape);

@@ -56,18 +56,20 @@ export function routeGather(x: Tensor, { source, position }: RoutePlan): Tensor 
 /**
  * Mixes what the memories read for each token: y[r] = Σ_j weights[r, j]·o[position[r, j]]. Padding gives 0.
  *
- * Gradients: do[u] = weights[r, j]·dy[r] for the copy u of row r by choice j, d weights[r, j] = ⟨dy[r], o[u]⟩.
+ * Gradients: do[u] = weights[r, j]·dy[r] for the copy u of row r by choice j, d weights[r, j] = ⟨dy[r],
+ * o[u]⟩.
  *
  * @param inputs.o [R·K, …] in bucket order
  * @param inputs.weights [R, K]
  * @returns [R, …]
  * @throws MnemixError `shape`
  */
-export function routeMix({ o, weights }: { o: Tensor; weights: Tensor }, { source, position }: RoutePlan): Tensor {
+export function routeMix(
+  { o, weights }: { o: Tensor; weights: Tensor },
+  { source, position }: RoutePlan,
+): Tensor {
   const [copies = 0, ...rest] = o.shape;
   checkShapes('routeMix', { o: [o, [source.size, ...rest]], weights: [weights, position.shape] });
   const { y } = mixOp({ o: reshape(o, [copies, sizeOf(rest)]), weights, source, position }, {});
   return reshape(y, [position.shape[0] as number, ...rest]);
 }
-
-

@@ -1,6 +1,17 @@
 // Gathering and mixing of bucket rows in tensor ops. All are gathers, also backward.
 import {
-  add, cast, equal, expandDims, gatherRows, mul, range, reshape, slice, stack, sum, type Tensor,
+  add,
+  cast,
+  equal,
+  expandDims,
+  gatherRows,
+  mul,
+  range,
+  reshape,
+  slice,
+  stack,
+  sum,
+  type Tensor,
 } from '@mnemix/tensor';
 
 /** `position` is there for the gradient. */
@@ -14,12 +25,16 @@ export type MixGradients = { dO: Tensor; dWeights: Tensor };
 export const gather = ({ x, source }: GatherInputs): { y: Tensor } => ({ y: gatherRows(x, source) });
 
 export const sumCopies = ({ o, position }: SumInputs): { y: Tensor } => ({
-  y: columns(position).map((rows) => gatherRows(o, rows)).reduce((a, b) => add(a, b)),
+  y: columns(position)
+    .map((rows) => gatherRows(o, rows))
+    .reduce((a, b) => add(a, b)),
 });
 
 export function mix({ o, weights, position }: MixInputs): { y: Tensor } {
   const shares = columns(weights);
-  const parts = columns(position).map((rows, j) => mul(gatherRows(o, rows), expandDims(shares[j] as Tensor, -1)));
+  const parts = columns(position).map((rows, j) =>
+    mul(gatherRows(o, rows), expandDims(shares[j] as Tensor, -1)),
+  );
   return { y: parts.reduce((a, b) => add(a, b)) };
 }
 

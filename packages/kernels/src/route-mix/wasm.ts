@@ -27,8 +27,24 @@ export const mix = wasmKernel<MixInputs, object>({
 
 export const mixBackward = wasmKernel<MixBackwardInputs, object>({
   outputs: ({ o, weights }) => [{ shape: o.shape }, { shape: weights.shape }],
-  run: ({ exports, inputs: { o, weights, source, position, dy }, outputs: [dO = 0, dWeights = 0], shapes }) => {
+  run: ({
+    exports,
+    inputs: { o, weights, source, position, dy },
+    outputs: [dO = 0, dWeights = 0],
+    shapes,
+  }) => {
     const [rows = 0, chosen = 0] = shapes.position;
-    exports.routeMixBackward(o, weights, source, position, dy, dO, dWeights, rows, chosen, shapes.o[1] as number);
+    exports.routeMixBackward(
+      o,
+      weights,
+      source,
+      position,
+      dy,
+      dO,
+      dWeights,
+      rows,
+      chosen,
+      shapes.o[1] as number,
+    );
   },
 });

@@ -7,7 +7,16 @@ export const forward = hostKernel<Inputs, Attrs>({
     const [rows = 0, chosen = 0] = choices.shape;
     const buckets = memories * (starts.shape[0] as number);
     const copies = rows * chosen;
-    const shapes = [[copies], [rows, chosen], [buckets], [buckets], [copies], [memories], [memories], [copies]];
+    const shapes = [
+      [copies],
+      [rows, chosen],
+      [buckets],
+      [buckets],
+      [copies],
+      [memories],
+      [memories],
+      [copies],
+    ];
     return shapes.map((shape) => ({ shape, dtype: 'int32' }));
   },
   run: (inputs, outputs, { memories }) => {
@@ -37,7 +46,8 @@ export const forward = hostKernel<Inputs, Attrs>({
     for (let memory = 0; memory < memories; memory++) {
       const [from, to] = [memory * count, (memory + 1) * count];
       groupStarts[memory] = from < starts.length ? (starts[from] as number) : 0;
-      groupLengths[memory] = (to < starts.length ? (starts[to] as number) : first) - (groupStarts[memory] as number);
+      groupLengths[memory] =
+        (to < starts.length ? (starts[to] as number) : first) - (groupStarts[memory] as number);
     }
     for (const output of [source, rowBucket, rowGroup]) output.fill(-1);
     const next = Int32Array.from(starts);

@@ -12,9 +12,9 @@ const planOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
 });
 
 /**
- * Where the copies of routed tokens lie: in buckets, one for each memory and sequence. The buckets of a memory are
- * neighbours (bucket m·S + s), so a memory's copies are contiguous too. R tokens with K choices each make R·K rows;
- * those that padding leaves over come last.
+ * Where the copies of routed tokens lie: in buckets, one for each memory and sequence. The buckets of a
+ * memory are neighbours (bucket m·S + s), so a memory's copies are contiguous too. R tokens with K choices
+ * each make R·K rows; those that padding leaves over come last.
  */
 export interface RoutePlan {
   /** Row of the tokens that each bucket row copies, or −1 for a row left over, int32 [R·K]. */
@@ -35,14 +35,14 @@ export interface RoutePlanOptions {
 }
 
 /**
- * Plans the grouping of tokens by memory from the chosen memories, by counts and prefix sums: nothing is sorted, and
- * nothing is read back from the device. A constant to gradients.
+ * Plans the grouping of tokens by memory from the chosen memories, by counts and prefix sums: nothing is
+ * sorted, and nothing is read back from the device. A constant to gradients.
  *
  * With hit[r, m] = 1 where token r of sequence s chose m, a copy lies at (copies in earlier buckets) +
  * (hits of m earlier in s).
  *
  * @param choices int32 [R, K]: distinct memories 0 … M−1 for each token; one out of range is not routed
- * @throws MnemixError `shape` for choices that do not fit the sequences, `config` for K > M
+ * @throws MnemixError `shape` for choices that do not fit the sequences, `config` unless 1 ≤ K ≤ M
  */
 export function routePlan(choices: Tensor, { memories, sequences }: RoutePlanOptions): RoutePlan {
   const { K = 0 } = checkShapes('routePlan', { choices: [choices, [sequences.rows, 'K']] });
@@ -54,18 +54,28 @@ export function routePlan(choices: Tensor, { memories, sequences }: RoutePlanOpt
       fix: "Pass memory numbers as a tensor of dtype 'int32'.",
     });
   }
-  checkConfig(K <= memories, 'routePlan(choices)', `${K} choices of ${memories} memories.`, 'Choose at most M memories.');
+  checkConfig(
+    K >= 1 && K <= memories,
+    'routePlan(choices)',
+    `${K} choices of ${memories} memories.`,
+    'Choose between 1 and M memories for each token.',
+  );
   const { rows, count, maxLength, starts, lengths, rowSequence } = sequences;
   const plan = planOp({ choices, starts, lengths, rowSequence }, { memories });
   return {
     source: plan.source,
     position: plan.position,
     // No bucket is longer than its sequence, because a token's choices are distinct.
-    buckets: describe(rows * K, memories * count, maxLength, plan.starts, plan.lengths, plan.rowBucket),
-    groups: describe(rows * K, memories, rows, plan.groupStarts, plan.groupLengths, plan.rowGroup),
+    buckets: sequencesOf(rows * K, memories * count, maxLength, plan.starts, plan.lengths, plan.rowBucket),
+    groups: sequencesOf(rows * K, memories, rows, plan.groupStarts, plan.groupLengths, plan.rowGroup),
   };
 }
 
-const describe = (
-  rows: number, count: number, maxLength: number, starts: Tensor, lengths: Tensor, rowSequence: Tensor,
+const sequencesOf = (
+  rows: number,
+  count: number,
+  maxLength: number,
+  starts: Tensor,
+  lengths: Tensor,
+  rowSequence: Tensor,
 ): Sequences => ({ rows, count, maxLength, starts, lengths, rowSequence }) as Sequences;

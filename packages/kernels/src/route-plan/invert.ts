@@ -1,5 +1,18 @@
-// The inverse of the copies' positions: what lies in each bucket row. The one step of the plan that has to scatter.
-import { add, cast, defineOp, range, reshape, scatterAddRows, slice, stack, sub, zeros, type Tensor } from '@mnemix/tensor';
+// The inverse of the copies' positions: what lies in each bucket row. The one step of the plan that has to
+// scatter.
+import {
+  add,
+  cast,
+  defineOp,
+  range,
+  reshape,
+  scatterAddRows,
+  slice,
+  stack,
+  sub,
+  zeros,
+  type Tensor,
+} from '@mnemix/tensor';
 import * as gpu from './gpu.ts';
 
 export type Inputs = {
@@ -28,6 +41,9 @@ const invertOp = defineOp<Inputs, Outputs, object>({
   kernels: gpu.invert,
 });
 
-/** For each bucket row: the token row that lies there, and its bucket; −1 where nothing lies. Both int32 [R·K]. */
+/**
+ * For each bucket row: the token row that lies there, and its bucket; −1 where nothing lies. Both int32
+ * [R·K].
+ */
 export const invertPositions = (position: Tensor, bucket: Tensor, total: Tensor): Outputs =>
   invertOp({ position, bucket, total }, {});

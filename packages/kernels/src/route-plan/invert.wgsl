@@ -1,5 +1,5 @@
-// The inverse of the copies' positions. Rows below `total` are each written once, by the copy that lies there; the rows
-// from `total` on, which hold no copy, are written by the invocation of their own number.
+// The inverse of the copies' positions. Rows below `total` are each written once, by the copy that lies
+// there; the rows from `total` on, which hold no copy, are written by the invocation of their own number.
 struct Uniforms {
   copies: u32,
   chosen: u32,

@@ -1,7 +1,25 @@
 // The plan in tensor ops, without a host read-back. Counts are in float32, exact up to 2^24 copies.
 import {
-  add, cast, concat, cumsum, div, expandDims, floor, gatherRows, greater, greaterEqual, mul, oneHot, reshape, sub, sum,
-  transpose, where, zeros, zerosLike, type Tensor,
+  add,
+  cast,
+  concat,
+  cumsum,
+  div,
+  expandDims,
+  floor,
+  gatherRows,
+  greater,
+  greaterEqual,
+  mul,
+  oneHot,
+  reshape,
+  sub,
+  sum,
+  transpose,
+  where,
+  zeros,
+  zerosLike,
+  type Tensor,
 } from '@mnemix/tensor';
 import { invertPositions } from './invert.ts';
 
@@ -21,7 +39,14 @@ export interface Attrs {
 }
 
 export const outputNames = [
-  'source', 'position', 'starts', 'lengths', 'rowBucket', 'groupStarts', 'groupLengths', 'rowGroup',
+  'source',
+  'position',
+  'starts',
+  'lengths',
+  'rowBucket',
+  'groupStarts',
+  'groupLengths',
+  'rowGroup',
 ] as const;
 
 export function forward({ choices, starts, lengths, rowSequence }: Inputs, { memories }: Attrs): Outputs {
@@ -39,13 +64,16 @@ export function forward({ choices, starts, lengths, rowSequence }: Inputs, { mem
   const groupLengths = sum(counts, 0);
   const groupStarts = cumsum(groupLengths, 0, { exclusive: true });
 
-  // Row r's place in memory m, wherever r chose m: the start of the bucket + hits of m earlier in the sequence.
+  // Row r's place in memory m, wherever r chose m: the start of the bucket + hits of m earlier in the
+  // sequence.
   const base = sub(transpose(reshape(bucketStarts, [memories, count])), atStart);
   const place = add(gatherRows(base, rowSequence), sub(hitsUpTo, hits));
   const isRouted = greater(sum(chosen, -1), 0);
   const pick = (values: Tensor): Tensor => where(isRouted, values, sub(zerosLike(values), 1));
   const position = int32(pick(sum(mul(chosen, expandDims(place, 1)), -1)));
-  const bucket = int32(pick(add(mul(cast(choices, 'float32'), count), expandDims(cast(rowSequence, 'float32'), -1))));
+  const bucket = int32(
+    pick(add(mul(cast(choices, 'float32'), count), expandDims(cast(rowSequence, 'float32'), -1))),
+  );
   const { source, rowBucket } = invertPositions(position, bucket, int32(sum(groupLengths)));
   // Half a bucket more keeps the quotient clear of whole numbers, where a device's division may fall short.
   const rowGroup = floor(div(add(cast(rowBucket, 'float32'), 0.5), Math.max(1, count)));

@@ -17,7 +17,10 @@ const forwardOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
   portable: portable.forward,
   kernels: wasm.forward,
   gradient: ({ inputs, grads, attrs }) => {
-    const { dx, dWeight, dBias, dInitialState } = backwardOp({ ...inputs, dy: grads.y, dState: grads.state }, attrs);
+    const { dx, dWeight, dBias, dInitialState } = backwardOp(
+      { ...inputs, dy: grads.y, dState: grads.state },
+      attrs,
+    );
     return { x: dx, weight: dWeight, bias: dBias, initialState: dInitialState };
   },
 });
@@ -30,11 +33,12 @@ export interface ShortConvOptions {
 }
 
 /**
- * y_t = act(bias + Σ_w weight[w]·x_{t−W+1+w}) for each channel, within a sequence: the last tap is the current token.
+ * y_t = act(bias + Σ_w weight[w]·x_{t−W+1+w}) for each channel, within a sequence: the last tap is the
+ * current token.
  *
- * What lies before a sequence comes from its state: the last W raw inputs, oldest first; zeros if there is none. The
- * state after the sequence continues it, so that splitting a sequence changes nothing. An empty sequence keeps its
- * state; rows of no sequence give 0.
+ * What lies before a sequence comes from its state: the last W raw inputs, oldest first; zeros if there is
+ * none. The state after the sequence continues it, so that splitting a sequence changes nothing. An empty
+ * sequence keeps its state; rows of no sequence give 0.
  *
  * @param inputs.x [N, D]
  * @param inputs.weight [D, 1, W], as in PyTorch's and fla's checkpoints
@@ -53,7 +57,12 @@ export function shortConv(
     bias: [bias, ['D']],
     initialState: [initialState, [sequences.count, 'D', 'W']],
   });
-  checkConfig(W > 0, 'shortConv(weight)', 'the window has width 0.', 'Use a width of at least 1; 4 is usual.');
+  checkConfig(
+    W > 0,
+    'shortConv(weight)',
+    'the window has width 0.',
+    'Use a width of at least 1; 4 is usual.',
+  );
   const { starts, lengths, rowSequence } = sequences;
   return forwardOp({ x, weight, bias, initialState, starts, lengths, rowSequence }, { activation });
 }

@@ -1,8 +1,25 @@
-// The short convolution in tensor ops. Every access is a gather of rows, forward and backward, by indices that are
-// computed on the device. Index arithmetic is in float32, exact up to 2^24 rows.
+// The short convolution in tensor ops. Every access is a gather of rows, forward and backward, by indices
+// that are computed on the device. Index arithmetic is in float32, exact up to 2^24 rows.
 import {
-  add, cast, concat, expandDims, gatherRows, greaterEqual, less, logicalAnd, mul, range, reshape, sigmoid, slice, stack,
-  sub, transpose, where, zerosLike, type Tensor,
+  add,
+  cast,
+  concat,
+  expandDims,
+  gatherRows,
+  greaterEqual,
+  less,
+  logicalAnd,
+  mul,
+  range,
+  reshape,
+  sigmoid,
+  slice,
+  stack,
+  sub,
+  transpose,
+  where,
+  zerosLike,
+  type Tensor,
 } from '@mnemix/tensor';
 import { sumOfRows } from '../rows.ts';
 
@@ -23,8 +40,8 @@ export interface Attrs {
 }
 
 export function forward(inputs: Inputs, { activation }: Attrs): Outputs {
-  const { places, table, width, taps } = prepare(inputs);
-  const sums = tapSums(inputs, taps);
+  const { places, table, width, taps, weights } = prepare(inputs);
+  const sums = tapSums(taps, weights, inputs.bias);
   const y = activation === 'silu' ? mul(sums, sigmoid(sums)) : sums;
   // Entry j of the state is token L − W + j of the sequence, or entry L + j of the state before it.
   const { starts, lengths, sequences, entries } = places.states;
@@ -43,7 +60,7 @@ export function backward(inputs: BackwardInputs, { activation }: Attrs): Gradien
   const { dy, dState } = inputs;
   const { places, width, taps, weights } = prepare(inputs);
   const { row, position, length, sequence, isReal } = places;
-  const slope = activation === 'silu' ? mul(dy, siluSlope(tapSums(inputs, taps))) : dy;
+  const slope = activation === 'silu' ? mul(dy, siluSlope(tapSums(taps, weights, inputs.bias))) : dy;
   const du = where(expandDims(isReal, -1), slope, zerosLike(slope));
   const dStates = reshape(transpose(dState, [0, 2, 1]), [-1, dy.shape[1] as number]);
 
@@ -51,7 +68,8 @@ export function backward(inputs: BackwardInputs, { activation }: Attrs): Gradien
   const fromState = add(sub(add(mul(sequence, width), position), length), width);
   const isLast = logicalAnd(isReal, greaterEqual(position, sub(length, width)));
   let dx = gatherRows(dStates, pick(isLast, fromState));
-  // So is entry j of the initial state, as token j − W; short sequences also pass it on to the state after them.
+  // So is entry j of the initial state, as token j − W; short sequences also pass it on to the state after
+  // them.
   const { starts, lengths, sequences, entries } = places.states;
   const passed = add(mul(sequences, width), sub(entries, lengths));
   let dInitial = gatherRows(dStates, flatIndex(pickFloat(greaterEqual(entries, lengths), passed)));
@@ -64,7 +82,10 @@ export function backward(inputs: BackwardInputs, { activation }: Attrs): Gradien
     const index = flatIndex(pickFloat(isReader, add(starts, reader)));
     dInitial = add(dInitial, mul(weight, gatherRows(du, index)));
   });
-  const dTaps = stack(taps.map((tap) => sumOfRows(mul(du, tap))), 1);
+  const dTaps = stack(
+    taps.map((tap) => sumOfRows(mul(du, tap))),
+    1,
+  );
   return {
     dx,
     dWeight: expandDims(dTaps, 1),
@@ -79,7 +100,9 @@ function prepare(inputs: Inputs) {
   const [channels = 0, , width = 0] = weight.shape;
   const places = findPlaces(inputs, width);
   const { row, position, sequence, isReal, rows } = places;
-  const table = initialState ? concat([x, reshape(transpose(initialState, [0, 2, 1]), [-1, channels])], 0) : x;
+  const table = initialState
+    ? concat([x, reshape(transpose(initialState, [0, 2, 1]), [-1, channels])], 0)
+    : x;
   const taps = Array.from({ length: width }, (_, w) => {
     const distance = width - 1 - w;
     const isInside = greaterEqual(position, distance);
@@ -94,14 +117,15 @@ function prepare(inputs: Inputs) {
   return { places, table, width, taps, weights };
 }
 
-function tapSums({ weight, bias }: Inputs, taps: readonly Tensor[]): Tensor {
-  const channels = weight.shape[0] as number;
-  const products = taps.map((tap, w) => mul(tap, reshape(slice(weight, [0, 0, w], [channels, 1, 1]), [1, channels])));
-  const total = products.reduce((a, b) => add(a, b));
+function tapSums(taps: readonly Tensor[], weights: readonly Tensor[], bias: Tensor | undefined): Tensor {
+  const total = taps.map((tap, w) => mul(tap, weights[w] as Tensor)).reduce((a, b) => add(a, b));
   return bias ? add(total, bias) : total;
 }
 
-/** For each row, float32 [N]: its number, sequence, position and sequence length; for each state entry, [S, 1] and [1, W]. */
+/**
+ * Of each row: its number, sequence, position, and the length of its sequence, float32 [N]. Of states: [S,
+ * 1], [1, W].
+ */
 function findPlaces({ x, starts, lengths, rowSequence }: Inputs, width: number) {
   const rows = x.shape[0] as number;
   const row = range(0, rows);
@@ -124,7 +148,8 @@ function findPlaces({ x, starts, lengths, rowSequence }: Inputs, width: number) 
 }
 
 /** Indices where `condition` holds, −1 (a row of zeros) elsewhere. */
-const pickFloat = (condition: Tensor, index: Tensor): Tensor => where(condition, index, sub(zerosLike(index), 1));
+const pickFloat = (condition: Tensor, index: Tensor): Tensor =>
+  where(condition, index, sub(zerosLike(index), 1));
 const pick = (condition: Tensor, index: Tensor): Tensor => cast(pickFloat(condition, index), 'int32');
 const flatIndex = (index: Tensor): Tensor => cast(reshape(index, [-1]), 'int32');
 

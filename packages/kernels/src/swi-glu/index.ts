@@ -22,8 +22,8 @@ const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
 });
 
 /**
- * y = silu(gate) ⊙ up (Shazeer 2020). Gradients: d gate = dy ⊙ up ⊙ silu′(gate), d up = dy ⊙ silu(gate), where
- * silu′(z) = σ(z)(1 + z(1 − σ(z))).
+ * y = silu(gate) ⊙ up (Shazeer 2020). Gradients: d gate = dy ⊙ up ⊙ silu′(gate), d up = dy ⊙ silu(gate),
+ * where silu′(z) = σ(z)(1 + z(1 − σ(z))).
  *
  * @param gate any shape
  * @param up the same shape

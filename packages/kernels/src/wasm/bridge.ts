@@ -1,7 +1,13 @@
 // The bridge to the SIMD kernels of assembly/. They run on the memory of tfjs's own WASM backend, so tensors go in
 // and out by pointer; the kernels own nothing of that memory.
 import {
-  hostOutput, MnemixError, type BackendKernel, type BackendName, type OpInputs, type OutputSpec, type TensorInfo,
+  hostOutput,
+  MnemixError,
+  type BackendKernel,
+  type BackendName,
+  type OpInputs,
+  type OutputSpec,
+  type TensorInfo,
 } from '@mnemix/tensor';
 import { simd, simdThreads, type KernelName } from './generated.ts';
 
@@ -74,7 +80,10 @@ function wasmExports(backend: WasmBackend): WasmExports | undefined {
 }
 
 /** Runs `f` with an allocator whose memory is freed when `f` ends, by return or by error. */
-function withScratch(wasm: WasmBackend['wasm'], f: (scratch: WasmCall<OpInputs, unknown>['scratch']) => void): void {
+function withScratch(
+  wasm: WasmBackend['wasm'],
+  f: (scratch: WasmCall<OpInputs, unknown>['scratch']) => void,
+): void {
   const blocks: Pointer[] = [];
   try {
     f((bytes) => {
@@ -110,14 +119,19 @@ export function wasmKernel<I extends OpInputs, Attrs>(
       const infos = specs.map((spec) => hostOutput(backend, spec));
       const pointer = ({ dataId }: TensorInfo): Pointer => wasmBackend.dataIdMap.get(dataId).memoryOffset;
       const given = Object.entries(inputs) as [string, TensorInfo][];
-      const pointers: Record<string, Pointer> = Object.fromEntries(given.map(([name, info]) => [name, pointer(info)]));
+      const pointers: Record<string, Pointer> = Object.fromEntries(
+        given.map(([name, info]) => [name, pointer(info)]),
+      );
       const absentIsNull = new Proxy(pointers, { get: (known, name) => known[name as string] ?? 0 });
       withScratch(wasmBackend.wasm, (scratch) =>
         kernel.run({
           exports,
           inputs: absentIsNull as { [Name in keyof I]-?: Pointer },
           outputs: infos.map(pointer),
-          shapes: Object.fromEntries(given.map(([name, info]) => [name, info.shape])) as unknown as WasmCall<I, Attrs>['shapes'],
+          shapes: Object.fromEntries(given.map(([name, info]) => [name, info.shape])) as unknown as WasmCall<
+            I,
+            Attrs
+          >['shapes'],
           attrs,
           scratch,
         }),

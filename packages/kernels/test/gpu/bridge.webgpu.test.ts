@@ -1,9 +1,19 @@
-import { add, defineOp, memory, mul, tensor, tidy, type Tensor } from '@mnemix/tensor';
-import { expect, it } from 'vitest';
+import { describeOnWebgpu } from '@mnemix/testkit';
+import {
+  add,
+  closeBackend,
+  defineOp,
+  memory,
+  mul,
+  openBackend,
+  tensor,
+  tidy,
+  type Tensor,
+} from '@mnemix/tensor';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { gpuKernel } from '../../src/gpu/bridge.ts';
 import { f32, u32 } from '../../src/gpu/kernel.ts';
 import { sumRows } from '../../src/gpu/sum-rows.ts';
-import { describeOnWebgpu } from './adapter.ts';
 
 const scaled = (body: string) => `
   struct Uniforms { count: u32, factor: f32 }
@@ -22,7 +32,11 @@ interface Attrs {
 }
 
 /** y = factor·x + offset and z = −x, from one dispatch. */
-function scaleOp(name: string, body = 'y[id.x] = u.factor * x[id.x] + offset; z[id.x] = -x[id.x];', buffers = ['x', 'y', 'z']) {
+function scaleOp(
+  name: string,
+  body = 'y[id.x] = u.factor * x[id.x] + offset; z[id.x] = -x[id.x];',
+  buffers = ['x', 'y', 'z'],
+) {
   return defineOp<{ x: Tensor }, { y: Tensor; z: Tensor }, Attrs>({
     name,
     outputs: ['y', 'z'],
@@ -43,7 +57,10 @@ function scaleOp(name: string, body = 'y[id.x] = u.factor * x[id.x] + offset; z[
 
 const values = async (x: Tensor): Promise<number[]> => Array.from(await x.data());
 
-describeOnWebgpu('the GPU bridge', () => {
+describeOnWebgpu('the GPU bridge', (backend) => {
+  beforeAll(() => openBackend(backend));
+  afterAll(closeBackend);
+
   it('orders its dispatches with those of stock kernels, over many submits', async () => {
     const op = scaleOp('TestScale');
     const result = tidy(() => {
@@ -77,11 +94,16 @@ describeOnWebgpu('the GPU bridge', () => {
     z.dispose();
   });
 
-  it('throws the WGSL message of an invalid kernel at the next read, and from then on at each use', async () => {
+  it('throws the WGSL message of an invalid kernel at the next read, and then at each use', async () => {
     const op = scaleOp('TestInvalid', 'y[id.x] = nonsense;');
     const x = tensor([1, 2]);
     const first = op({ x }, { factor: 1 });
-    const failure = { name: 'MnemixError', code: 'kernel', where: 'TestInvalid', message: expect.stringContaining("'nonsense'") };
+    const failure = {
+      name: 'MnemixError',
+      code: 'kernel',
+      where: 'TestInvalid',
+      message: expect.stringContaining("'nonsense'"),
+    };
     await expect(first.y.data()).rejects.toMatchObject(failure);
     const before = memory().numTensors;
     expect(() => op({ x }, { factor: 1 })).toThrow(expect.objectContaining(failure));
@@ -103,15 +125,28 @@ describeOnWebgpu('the GPU bridge', () => {
       name: 'TestSumRows',
       outputs: ['y'],
       portable: ({ x }) => ({ y: x }),
-      kernels: gpuKernel(({ shapes: { x: [rows = 0, width = 0] } }) => ({
-        outputs: { y: { shape: [width] } },
-        dispatches: [sumRows('x', 'y', rows, width)],
-      })),
+      kernels: gpuKernel(
+        ({
+          shapes: {
+            x: [rows = 0, width = 0],
+          },
+        }) => ({
+          outputs: { y: { shape: [width] } },
+          dispatches: [sumRows('x', 'y', rows, width)],
+        }),
+      ),
     });
-    for (const [rows, width] of [[1, 1], [7, 33], [19, 64], [100, 5]] as const) {
+    for (const [rows, width] of [
+      [1, 1],
+      [7, 33],
+      [19, 64],
+      [100, 5],
+    ] as const) {
       const numbers = Array.from({ length: rows * width }, (_, i) => (i % 13) - 6);
       const { y } = op({ x: tensor(numbers, [rows, width]) }, {});
-      const sums = Array.from({ length: width }, (_, c) => numbers.filter((_value, i) => i % width === c).reduce((a, b) => a + b, 0));
+      const sums = Array.from({ length: width }, (_, c) =>
+        numbers.filter((_value, i) => i % width === c).reduce((a, b) => a + b, 0),
+      );
       expect(await values(y)).toEqual(sums);
     }
   });

@@ -1,11 +1,17 @@
-import { tidy, type Tensor } from '@mnemix/tensor';
-import { expect, it } from 'vitest';
+import { describeOnWebgpu } from '@mnemix/testkit';
+import { closeBackend, openBackend, tidy, type Tensor } from '@mnemix/tensor';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { batchSequences, routePlan } from '../../src/index.ts';
 import { int32, poison } from '../op-cases.ts';
 import { choicesOf, planOf, routeCases } from '../route-cases.ts';
-import { describeOnWebgpu } from './adapter.ts';
 
-describeOnWebgpu('routePlan', () => {
+// A software adapter takes a while to compile its first pipelines.
+vi.setConfig({ testTimeout: 60_000 });
+
+describeOnWebgpu('routePlan', (backend) => {
+  beforeAll(() => openBackend(backend));
+  afterAll(closeBackend);
+
   it.each(routeCases)('plans $name without a read-back', async (shape) => {
     const choices = choicesOf(shape);
     await poison([[choices.length]]);

@@ -16,7 +16,8 @@ const PACKAGE = 'webgpu';
  * @throws Error with the reason when there is no GPU, or no such package
  */
 export async function dawn(software: boolean): Promise<GPU> {
-  if (!software && !hasGpuDevice()) throw new Error('this machine has no GPU device (/dev/dri, /dev/nvidia*)');
+  if (!software && !hasGpuDevice())
+    throw new Error('this machine has no GPU device (/dev/dri, /dev/nvidia*)');
   if (!instance) {
     const { create, globals } = await import(/* @vite-ignore */ PACKAGE).catch(() => {
       throw new Error('the optional package `webgpu` is not installed');
@@ -24,7 +25,8 @@ export async function dawn(software: boolean): Promise<GPU> {
     Object.assign(globalThis, globals);
     instance = create([TOGGLES]) as GPU;
   }
-  if (!globalThis.navigator) Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true, writable: true });
+  if (!globalThis.navigator)
+    Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true, writable: true });
   Object.defineProperty(globalThis.navigator, 'gpu', { value: instance, configurable: true });
   return instance;
 }
@@ -38,5 +40,7 @@ export function releaseDawn(): void {
 function hasGpuDevice(): boolean {
   if (process.platform !== 'linux') return true;
   const { existsSync } = builtin('node:fs');
-  return ['/dev/dri', '/dev/nvidia0', '/dev/nvidiactl', '/dev/dxg', '/dev/kfd'].some((path) => existsSync(path));
+  return ['/dev/dri', '/dev/nvidia0', '/dev/nvidiactl', '/dev/dxg', '/dev/kfd'].some((path) =>
+    existsSync(path),
+  );
 }

@@ -3,7 +3,7 @@ import { engine, getKernel, type KernelBackend, type TensorInfo } from '@tensorf
 import type { BackendName } from '../define-op.ts';
 import { availableCores, isNode } from './environment.ts';
 import { openedBackend, openers, type BackendOptions } from './open.ts';
-import type { BackendChoice, BackendReport, Opened } from './report.ts';
+import { reasonOf, type BackendChoice, type BackendReport, type Opened } from './report.ts';
 
 export interface Finding {
   readonly name: BackendChoice;
@@ -42,9 +42,11 @@ async function examine(name: BackendChoice, options: BackendOptions): Promise<Fi
     opened = inUse ?? (await openers[name](options));
     const error = await productError(kernels, opened.instance, opened !== inUse);
     const { report } = opened;
-    return error === 0 ? { name, works: true, report } : { name, works: false, reason: `a product is off by ${error}`, report };
+    return error === 0
+      ? { name, works: true, report }
+      : { name, works: false, reason: `a product is off by ${error}`, report };
   } catch (error) {
-    return { name, works: false, reason: error instanceof Error ? error.message : String(error) };
+    return { name, works: false, reason: reasonOf(error) };
   } finally {
     if (opened && opened !== inUse) {
       opened.instance.dispose();
@@ -70,11 +72,18 @@ async function productError(kernels: BackendName, backend: KernelBackend, isNew:
     dtype: 'float32',
   });
   const inputs = { a: input(a, [1, m, k]), b: input(b, [1, k, n]) };
-  const made = kernel.kernelFunc({ inputs, attrs: { transposeA: false, transposeB: false }, backend: backend as never }) as TensorInfo;
+  const made = kernel.kernelFunc({
+    inputs,
+    attrs: { transposeA: false, transposeB: false },
+    backend: backend as never,
+  }) as TensorInfo;
   const found = (await backend.read(made.dataId)) as Float32Array;
   for (const { dataId } of [inputs.a, inputs.b, made]) backend.disposeData(dataId);
   const expected = (i: number): number =>
-    Array.from({ length: k }, (_, j) => (a[Math.floor(i / n) * k + j] as number) * (b[j * n + (i % n)] as number)).reduce((x, y) => x + y, 0);
+    Array.from(
+      { length: k },
+      (_, j) => (a[Math.floor(i / n) * k + j] as number) * (b[j * n + (i % n)] as number),
+    ).reduce((x, y) => x + y, 0);
   return Math.max(...Array.from(found, (value, i) => Math.abs(value - expected(i))));
 }
 
@@ -95,7 +104,12 @@ export function formatDoctor({ runtime, cores, automatic, findings }: Diagnosis)
 
 function describeReport({ adapter, features, simd, threads, name }: BackendReport): string {
   if (adapter) {
-    return [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ') + `; ${features.join(', ') || 'no optional features'}`;
+    return (
+      [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ') +
+      `; ${features.join(', ') || 'no optional features'}`
+    );
   }
-  return name === 'wasm' ? `${simd ? 'SIMD, ' : ''}${threads} ${threads === 1 ? 'thread' : 'threads'}` : 'plain JavaScript, slow';
+  return name === 'wasm'
+    ? `${simd ? 'SIMD, ' : ''}${threads} ${threads === 1 ? 'thread' : 'threads'}`
+    : 'plain JavaScript, slow';
 }

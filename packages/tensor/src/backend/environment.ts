@@ -1,7 +1,8 @@
 // Node's own modules without importing them: bundlers for browsers must not see a `node:` import.
 
 /** True in Node, false in browsers and their workers. */
-export const isNode = (): boolean => typeof process === 'object' && typeof process.versions?.node === 'string';
+export const isNode = (): boolean =>
+  typeof process === 'object' && typeof process.versions?.node === 'string';
 
 /** One of Node's own modules. Node only. */
 export const builtin = <Id extends keyof NodeBuiltins>(id: Id): NodeBuiltins[Id] =>

@@ -3,7 +3,7 @@ import { engine, registerBackend, removeBackend, setBackend } from '@tensorflow/
 import type { BackendName } from '../define-op.ts';
 import { MnemixError } from '../errors.ts';
 import { openCpu } from './cpu.ts';
-import type { BackendChoice, BackendReport, Opened, Rejection } from './report.ts';
+import { reasonOf, type BackendChoice, type BackendReport, type Opened, type Rejection } from './report.ts';
 import { openWasm, type WasmOptions } from './wasm.ts';
 import { openSoftwareWebgpu, openWebgpu, type WebgpuOptions } from './webgpu.ts';
 
@@ -41,14 +41,18 @@ export async function openBackend(
       const { report } = await open(choice, options);
       return { ...report, rejected: [...rejected, ...report.rejected] };
     } catch (error) {
-      rejected.push({ name: choice, reason: error instanceof Error ? error.message : String(error) });
+      if (name !== 'auto' && error instanceof MnemixError) throw error;
+      rejected.push({ name: choice, reason: reasonOf(error) });
     }
   }
   throw new MnemixError({
     code: 'backend',
     where: `openBackend('${name}')`,
     message: `${rejected.map(({ name: tried, reason }) => `${tried}: ${reason}`).join('; ')}.`,
-    fix: name === 'auto' ? 'See doctor() for what each backend needs.' : "Open another one, or 'auto' for the best that works.",
+    fix:
+      name === 'auto'
+        ? 'See doctor() for what each backend needs.'
+        : "Open another one, or 'auto' for the best that works.",
     detail: { rejected },
   });
 }
@@ -63,7 +67,9 @@ async function open(choice: BackendChoice, options: BackendOptions): Promise<Ope
   }
   const made = await pending;
   if (made.report.software !== (choice === 'webgpu-software')) {
-    throw new Error(`the open WebGPU adapter is ${made.report.software ? 'a software one' : 'a real one'}: call closeBackend() first`);
+    throw new Error(
+      `the open WebGPU adapter is ${made.report.software ? 'a software one' : 'a real one'}: call closeBackend() first`,
+    );
   }
   await setBackend(name);
   return made;

@@ -46,3 +46,7 @@ export const hostReport = (name: BackendName, parts: Partial<BackendReport> = {}
   rejected: [],
   ...parts,
 });
+
+/** What an opener threw, as a clause: without the full stop. */
+export const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');

@@ -7,7 +7,7 @@ import type { BackendReport, Opened } from './report.ts';
 
 export interface WebgpuOptions {
   /** Which of several GPUs to prefer. Default: `high-performance`. */
-  readonly powerPreference?: GPUPowerPreference;
+  readonly powerPreference?: 'high-performance' | 'low-power';
 }
 
 const WANTED_FEATURES = [
@@ -35,19 +35,25 @@ export const openWebgpu = (options: WebgpuOptions): Promise<Opened> => open(opti
 /** A software adapter such as SwiftShader: right, far slower than WASM. For tests. */
 export const openSoftwareWebgpu = (options: WebgpuOptions): Promise<Opened> => open(options, true);
 
-async function open({ powerPreference = 'high-performance' }: WebgpuOptions, software: boolean): Promise<Opened> {
+async function open(
+  { powerPreference = 'high-performance' }: WebgpuOptions,
+  software: boolean,
+): Promise<Opened> {
   const gpu = isNode() ? await dawn(software) : globalThis.navigator?.gpu;
   if (!gpu) throw new Error('this browser has no WebGPU (navigator.gpu)');
   const adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter: software });
   if (!adapter) {
-    const hint = software && isNode() ? ' (VK_ICD_FILENAMES names the drivers, e.g. vk_swiftshader_icd.json)' : '';
+    const hint =
+      software && isNode() ? ' (VK_ICD_FILENAMES names the drivers, e.g. vk_swiftshader_icd.json)' : '';
     throw new Error(`WebGPU found no ${software ? 'software ' : ''}adapter${hint}`);
   }
   if (isSoftware(adapter) !== software) {
     throw new Error(`the adapter is ${software ? 'not a' : 'only a'} software one (${describe(adapter)})`);
   }
 
-  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[];
+  const requiredFeatures = WANTED_FEATURES.filter((feature) =>
+    adapter.features.has(feature),
+  ) as GPUFeatureName[];
   const limits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
   const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
@@ -72,7 +78,13 @@ async function open({ powerPreference = 'high-performance' }: WebgpuOptions, sof
 
 /** Adapters that compute on the CPU; older browsers do not say so themselves. */
 function isSoftware({ info }: GPUAdapter): boolean {
-  return info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
+  return (
+    info.isFallbackAdapter === true ||
+    /swiftshader|llvmpipe|lavapipe|basic render/i.test(
+      `${info.architecture} ${info.device} ${info.description}`,
+    )
+  );
 }
 
-const describe = ({ info }: GPUAdapter): string => [info.vendor, info.architecture, info.description].filter(Boolean).join(' ');
+const describe = ({ info }: GPUAdapter): string =>
+  [info.vendor, info.architecture, info.description].filter(Boolean).join(' ');

@@ -1,8 +1,17 @@
 // Kernels that only move elements. The stock ones copy their whole input first (slice), fall to a generic path above
 // rank 4, or walk index by index (tile, reverse).
 import {
-  Reverse, Slice, slice_util, SplitV, backend_util, Tile, Transpose, Unpack, util,
-  type TensorInfo, type TypedArray,
+  Reverse,
+  Slice,
+  slice_util,
+  SplitV,
+  backend_util,
+  Tile,
+  Transpose,
+  Unpack,
+  util,
+  type TensorInfo,
+  type TypedArray,
 } from '@tensorflow/tfjs-core';
 import { product, replaceKernel, stridesOf, type WasmHeap } from './heap.ts';
 
@@ -47,7 +56,12 @@ function mergeAxes(axes: readonly Axis[]): Axis[] {
   return merged;
 }
 
-function copySlice(backend: WasmHeap, x: TensorInfo, begin: readonly number[], size: readonly number[]): TensorInfo {
+function copySlice(
+  backend: WasmHeap,
+  x: TensorInfo,
+  begin: readonly number[],
+  size: readonly number[],
+): TensorInfo {
   const out = backend.makeOutput(size, x.dtype);
   if (product(size) === 0) return out;
   const strides = stridesOf(x.shape);
@@ -73,7 +87,13 @@ function copyParts(backend: WasmHeap, x: TensorInfo, axis: number, sizes: readon
 }
 
 /** [batch, rows, columns] → [batch, columns, rows], in blocks that stay in the cache. */
-export function transposeMatrices(from: TypedArray, to: TypedArray, batch: number, rows: number, columns: number): void {
+export function transposeMatrices(
+  from: TypedArray,
+  to: TypedArray,
+  batch: number,
+  rows: number,
+  columns: number,
+): void {
   const block = 32;
   for (let base = 0; base < batch * rows * columns; base += rows * columns) {
     for (let row0 = 0; row0 < rows; row0 += block) {
@@ -104,7 +124,12 @@ function repeat(to: TypedArray, start: number, length: number, times: number): v
   }
 }
 
-function copyTiles(from: TypedArray, to: TypedArray, shape: readonly number[], reps: readonly number[]): void {
+function copyTiles(
+  from: TypedArray,
+  to: TypedArray,
+  shape: readonly number[],
+  reps: readonly number[],
+): void {
   // Below this axis nothing repeats: whole runs are copied.
   let flat = shape.length;
   while (flat > 0 && reps[flat - 1] === 1) flat--;
@@ -127,12 +152,15 @@ function copyTiles(from: TypedArray, to: TypedArray, shape: readonly number[], r
 }
 
 export function installCopyKernels(): void {
-  replaceKernel<{ x: TensorInfo }, { begin: number[]; size: number[] }>(Slice, ({ inputs: { x }, attrs, backend }) => {
-    if (x.dtype === 'string') return undefined;
-    const [begin, size] = slice_util.parseSliceParams(x as never, attrs.begin, attrs.size);
-    slice_util.assertParamsValid(x as never, begin as number[], size as number[]);
-    return copySlice(backend, x, begin as number[], size as number[]);
-  });
+  replaceKernel<{ x: TensorInfo }, { begin: number[]; size: number[] }>(
+    Slice,
+    ({ inputs: { x }, attrs, backend }) => {
+      if (x.dtype === 'string') return undefined;
+      const [begin, size] = slice_util.parseSliceParams(x as never, attrs.begin, attrs.size);
+      slice_util.assertParamsValid(x as never, begin as number[], size as number[]);
+      return copySlice(backend, x, begin as number[], size as number[]);
+    },
+  );
 
   replaceKernel<{ value: TensorInfo }, { axis: number }>(Unpack, ({ inputs: { value }, attrs, backend }) => {
     if (value.dtype === 'string') return undefined;
@@ -142,11 +170,19 @@ export function installCopyKernels(): void {
     return parts.map((part) => ({ ...part, shape }));
   });
 
-  replaceKernel<{ x: TensorInfo }, { numOrSizeSplits: number | number[]; axis: number }>(SplitV, ({ inputs: { x }, attrs, backend }) => {
-    if (x.dtype === 'string') return undefined;
-    const axis = util.parseAxisParam(attrs.axis, x.shape)[0] as number;
-    return copyParts(backend, x, axis, backend_util.prepareSplitSize(x as never, attrs.numOrSizeSplits, axis));
-  });
+  replaceKernel<{ x: TensorInfo }, { numOrSizeSplits: number | number[]; axis: number }>(
+    SplitV,
+    ({ inputs: { x }, attrs, backend }) => {
+      if (x.dtype === 'string') return undefined;
+      const axis = util.parseAxisParam(attrs.axis, x.shape)[0] as number;
+      return copyParts(
+        backend,
+        x,
+        axis,
+        backend_util.prepareSplitSize(x as never, attrs.numOrSizeSplits, axis),
+      );
+    },
+  );
 
   replaceKernel<{ x: TensorInfo }, { dims: number[] }>(Reverse, ({ inputs: { x }, attrs, backend }) => {
     if (x.dtype === 'string') return undefined;
@@ -160,23 +196,35 @@ export function installCopyKernels(): void {
       offset += (count - 1) * stride;
       return { count, stride: -stride };
     });
-    if (product(x.shape) > 0) copyWalk(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), axes, offset);
+    if (product(x.shape) > 0)
+      copyWalk(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), axes, offset);
     return out;
   });
 
-  replaceKernel<{ x: TensorInfo }, { reps: number[] }>(Tile, ({ inputs: { x }, attrs: { reps }, backend }) => {
-    if (x.dtype === 'string') return undefined;
-    const out = backend.makeOutput(x.shape.map((size, axis) => size * (reps[axis] as number)), x.dtype);
-    if (product(out.shape) > 0) copyTiles(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), x.shape, reps);
-    return out;
-  });
+  replaceKernel<{ x: TensorInfo }, { reps: number[] }>(
+    Tile,
+    ({ inputs: { x }, attrs: { reps }, backend }) => {
+      if (x.dtype === 'string') return undefined;
+      const out = backend.makeOutput(
+        x.shape.map((size, axis) => size * (reps[axis] as number)),
+        x.dtype,
+      );
+      if (product(out.shape) > 0)
+        copyTiles(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), x.shape, reps);
+      return out;
+    },
+  );
 
   // Stock is fast where the matrices are small; a long one is written with strides that defeat the cache.
-  replaceKernel<{ x: TensorInfo }, { perm: number[] }>(Transpose, ({ inputs: { x }, attrs: { perm }, backend }) => {
-    const [rows = 0, columns = 0] = x.shape;
-    if (x.shape.length !== 2 || perm[0] !== 1 || x.dtype === 'string' || rows === 1 || columns === 1) return undefined;
-    const out = backend.makeOutput([columns, rows], x.dtype);
-    transposeMatrices(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), 1, rows, columns);
-    return out;
-  });
+  replaceKernel<{ x: TensorInfo }, { perm: number[] }>(
+    Transpose,
+    ({ inputs: { x }, attrs: { perm }, backend }) => {
+      const [rows = 0, columns = 0] = x.shape;
+      if (x.shape.length !== 2 || perm[0] !== 1 || x.dtype === 'string' || rows === 1 || columns === 1)
+        return undefined;
+      const out = backend.makeOutput([columns, rows], x.dtype);
+      transposeMatrices(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), 1, rows, columns);
+      return out;
+    },
+  );
 }

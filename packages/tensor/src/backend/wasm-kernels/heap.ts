@@ -1,5 +1,14 @@
 // tfjs's WASM backend as kernels see it, and how a kernel of ours takes the place of a stock one.
-import { getKernel, registerKernel, unregisterKernel, type DataType, type KernelFunc, type NamedAttrMap, type TensorInfo, type TypedArray } from '@tensorflow/tfjs-core';
+import {
+  getKernel,
+  registerKernel,
+  unregisterKernel,
+  type DataType,
+  type KernelFunc,
+  type NamedAttrMap,
+  type TensorInfo,
+  type TypedArray,
+} from '@tensorflow/tfjs-core';
 
 export interface WasmHeap {
   readonly wasm: {
@@ -25,7 +34,9 @@ export interface HeapCall<Inputs, Attrs> {
 }
 
 /** Returns `undefined` for what it leaves to the stock kernel. */
-export type HeapKernel<Inputs, Attrs> = (call: HeapCall<Inputs, Attrs>) => TensorInfo | TensorInfo[] | undefined;
+export type HeapKernel<Inputs, Attrs> = (
+  call: HeapCall<Inputs, Attrs>,
+) => TensorInfo | TensorInfo[] | undefined;
 
 /**
  * Registers `kernel` on the WASM backend under a stock kernel's name. Its set-up still runs when the backend opens.
@@ -43,7 +54,9 @@ export function replaceKernel<Inputs, Attrs>(
     const made = kernel(call as unknown as HeapCall<Inputs, Attrs>);
     if (made !== undefined) return made;
     if (stock) return stock.kernelFunc(call);
-    throw new Error(`${kernelName}: the WASM backend cannot do this for ${JSON.stringify(call.attrs as NamedAttrMap)}.`);
+    throw new Error(
+      `${kernelName}: the WASM backend cannot do this for ${JSON.stringify(call.attrs as NamedAttrMap)}.`,
+    );
   };
   const setupFunc = (backend: unknown): void => {
     stock?.setupFunc?.(backend as never);

@@ -1,8 +1,8 @@
 // Matrix products by XNNPACK. tfjs hands it only products of two plain matrices; transposed operands and batches fall
-// to scalar loops that are 5 to 15 times slower, and batches that broadcast both ways write past their output.
+// to scalar loops that are 5 to 15 times slower.
 import { BatchMatMul, backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { transposeMatrices } from './copy.ts';
-import { product, replaceKernel, stridesOf, type WasmHeap } from './heap.ts';
+import { product, replaceKernel, type WasmHeap } from './heap.ts';
 
 interface Product {
   readonly inputs: { readonly a: TensorInfo; readonly b: TensorInfo };
@@ -18,31 +18,39 @@ const FEW_PRODUCTS = 2048;
 /** (id of a, its shape, 3, id of b, its shape, 3, transposeA, transposeB, id of the output); shapes are pointers. */
 let stockMatMul: (...args: number[]) => void;
 
-function matMul({ inputs: { a, b }, attrs: { transposeA, transposeB }, backend }: Product): TensorInfo | undefined {
+function matMul({
+  inputs: { a, b },
+  attrs: { transposeA, transposeB },
+  backend,
+}: Product): TensorInfo | undefined {
   if (a.dtype !== 'float32' || b.dtype !== 'float32') return undefined;
   const [outerA, outerB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
   const [rowsA = 0, columnsA = 0] = a.shape.slice(-2);
   const [rowsB = 0, columnsB = 0] = b.shape.slice(-2);
   const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
   const [inner, n] = transposeB ? [columnsB, rowsB] : [rowsB, columnsB];
-  if (inner !== k) throw new Error(`matMul: inner sizes ${k} and ${inner} of shapes [${a.shape}] and [${b.shape}] differ.`);
+  if (inner !== k)
+    throw new Error(`matMul: inner sizes ${k} and ${inner} of shapes [${a.shape}] and [${b.shape}] differ.`);
   const outer = backend_util.assertAndGetBroadcastShape(outerA, outerB);
   const [batchA, batchB, batch] = [product(outerA), product(outerB), product(outer)];
   const shape = [...outer, m, n];
   if (batch * m * n === 0 || k === 0) return zeros(backend, shape);
 
+  if ([batchA, batchB].some((count) => count !== 1 && count !== batch)) {
+    throw new Error(`matMul: tfjs does not broadcast the batches of [${a.shape}] and [${b.shape}].`);
+  }
+
   // One b for all: the rows of a are one long matrix.
   const single = batchB === 1 && (batchA === 1 || !transposeA);
   const rows = single ? batchA * m : m;
-  const oneWay = batchA === batchB || batchA === 1 || batchB === 1;
   const small = rows < FEW_ROWS || m * k * n < FEW_PRODUCTS;
-  if (small && oneWay && !(single && !transposeB)) return undefined;
+  if (small && !(single && !transposeB)) return undefined;
 
   const left = transposeA ? transposed(backend, a) : a;
   const right = transposeB ? transposed(backend, b) : b;
   const out = backend.makeOutput(shape, 'float32');
   if (single) multiply(backend, left, right, out, [rows, k, n]);
-  else multiplyEach(backend, left, right, out, [m, k, n], pairs(outer, outerA, outerB));
+  else multiplyEach(backend, left, right, out, [m, k, n], { batch, batchA, batchB });
   if (left !== a) backend.disposeData(left.dataId);
   if (right !== b) backend.disposeData(right.dataId);
   return out;
@@ -58,26 +66,36 @@ function multiply(backend: WasmHeap, a: TensorInfo, b: TensorInfo, out: TensorIn
 
 /** Many products: every pair of matrices gets ids of its own that point into the batches. */
 function multiplyEach(
-  backend: WasmHeap, a: TensorInfo, b: TensorInfo, out: TensorInfo, sizes: Sizes, batches: Iterable<readonly [number, number]>,
+  backend: WasmHeap,
+  a: TensorInfo,
+  b: TensorInfo,
+  out: TensorInfo,
+  sizes: Sizes,
+  { batch, batchA, batchB }: { batch: number; batchA: number; batchB: number },
 ): void {
   const [m, k, n] = sizes;
   const { registerTensor, disposeData } = backend.wasm.tfjs;
-  const [pointerA, pointerB, pointerOut] = [a, b, out].map(({ dataId }) => backend.dataIdMap.get(dataId).memoryOffset) as [number, number, number];
+  const pointer = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
+  const [fromA, fromB, to] = [pointer(a), pointer(b), pointer(out)];
+  const [stepA, stepB] = [batchA === 1 ? 0 : 4 * m * k, batchB === 1 ? 0 : 4 * k * n];
   const ids = [0, 1, 2].map((i) => backend.dataIdNextNumber + i) as [number, number, number];
   backend.dataIdNextNumber += 3;
   withShapes(backend, sizes, (run) => {
-    let index = 0;
-    for (const [indexA, indexB] of batches) {
-      registerTensor(ids[0], m * k, pointerA + 4 * m * k * indexA);
-      registerTensor(ids[1], k * n, pointerB + 4 * k * n * indexB);
-      registerTensor(ids[2], m * n, pointerOut + 4 * m * n * index++);
+    for (let i = 0; i < batch; i++) {
+      registerTensor(ids[0], m * k, fromA + i * stepA);
+      registerTensor(ids[1], k * n, fromB + i * stepB);
+      registerTensor(ids[2], m * n, to + i * 4 * m * n);
       run(...ids);
       ids.forEach((id) => disposeData(id));
     }
   });
 }
 
-function withShapes(backend: WasmHeap, [m, k, n]: Sizes, use: (run: (a: number, b: number, out: number) => void) => void): void {
+function withShapes(
+  backend: WasmHeap,
+  [m, k, n]: Sizes,
+  use: (run: (a: number, b: number, out: number) => void) => void,
+): void {
   const shapes = backend.makeOutput([6], 'int32');
   backend.typedArrayFromHeap(shapes).set([1, m, k, 1, k, n]);
   const pointer = backend.dataIdMap.get(shapes.dataId).memoryOffset;
@@ -85,26 +103,17 @@ function withShapes(backend: WasmHeap, [m, k, n]: Sizes, use: (run: (a: number, 
   backend.disposeData(shapes.dataId);
 }
 
-/** Which matrices of a and of b make each matrix of the output; axes of size 1 are broadcast. */
-function* pairs(outer: number[], outerA: number[], outerB: number[]): Generator<readonly [number, number]> {
-  const steps = [outerA, outerB].map((shape) => {
-    const strides = stridesOf(shape);
-    const missing = outer.length - shape.length;
-    return outer.map((_, axis) => (axis < missing || shape[axis - missing] === 1 ? 0 : (strides[axis - missing] as number)));
-  }) as [number[], number[]];
-  const strides = stridesOf(outer);
-  for (let index = 0; index < product(outer); index++) {
-    const at = (step: number[]): number =>
-      outer.reduce((sum, size, axis) => sum + (Math.floor(index / (strides[axis] as number)) % size) * (step[axis] as number), 0);
-    yield [at(steps[0]), at(steps[1])];
-  }
-}
-
 function transposed(backend: WasmHeap, x: TensorInfo): TensorInfo {
   const outer = x.shape.slice(0, -2);
   const [rows = 0, columns = 0] = x.shape.slice(-2);
   const out = backend.makeOutput([...outer, columns, rows], x.dtype);
-  transposeMatrices(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), product(outer), rows, columns);
+  transposeMatrices(
+    backend.typedArrayFromHeap(x),
+    backend.typedArrayFromHeap(out),
+    product(outer),
+    rows,
+    columns,
+  );
   return out;
 }
 

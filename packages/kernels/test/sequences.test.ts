@@ -1,0 +1,95 @@
+import { openBackend, tensor, tidy } from '@mnemix/tensor';
+import { beforeAll, expect, it } from 'vitest';
+import {
+  batchSequences,
+  packedSequences,
+  segmentsOfMask,
+  uniformSequences,
+  type Sequences,
+} from '../src/index.ts';
+import { chunkLayout } from '../src/portable/chunk-layout.ts';
+
+beforeAll(() => openBackend('cpu'));
+
+const values = ({ starts, lengths, rowSequence }: Sequences) => ({
+  starts: [...starts.dataSync()],
+  lengths: [...lengths.dataSync()],
+  rowSequence: [...rowSequence.dataSync()],
+});
+
+const documents = [
+  { row: 0, start: 1, length: 2 },
+  { row: 1, start: 0, length: 0 },
+  { row: 1, start: 2, length: 2 },
+];
+
+it('lays a dense batch out row by row', () => {
+  const sequences = uniformSequences(2, 3);
+  expect(sequences).toMatchObject({ rows: 6, count: 2, maxLength: 3, uniform: { batch: 2, tokens: 3 } });
+  expect(values(sequences)).toEqual({ starts: [0, 3], lengths: [3, 3], rowSequence: [0, 0, 0, 1, 1, 1] });
+});
+
+it('marks rows outside of every segment as padding', () => {
+  const sequences = packedSequences(2, 4, documents);
+  expect(sequences).toMatchObject({ rows: 8, count: 3, maxLength: 2 });
+  expect(sequences.uniform).toBeUndefined();
+  expect(values(sequences)).toEqual({
+    starts: [1, 4, 6],
+    lengths: [2, 0, 2],
+    rowSequence: [-1, 0, 0, -1, -1, -1, 2, 2],
+  });
+});
+
+it('refuses segments that overlap or leave their row', () => {
+  expect(() => packedSequences(1, 4, [{ row: 0, start: 2, length: 3 }])).toThrow('segments[0]');
+  expect(() => packedSequences(1, 4, [{ row: 1, start: 0, length: 1 }])).toThrow('segments[0]');
+  expect(() => packedSequences(1, 4, [documents[0]!, documents[0]!])).toThrow('overlaps');
+});
+
+it('is dense unless segments are given', () => {
+  expect(batchSequences(2, 3).uniform).toEqual({ batch: 2, tokens: 3 });
+  expect(batchSequences(2, 4, documents).count).toBe(3);
+});
+
+it('finds the segment of each row of a padding mask, on either side', () => {
+  expect(
+    segmentsOfMask([
+      [1, 1, 0],
+      [0, 1, 1],
+      [0, 0, 0],
+    ]),
+  ).toEqual([
+    { row: 0, start: 0, length: 2 },
+    { row: 1, start: 1, length: 2 },
+    { row: 2, start: 0, length: 0 },
+  ]);
+  expect(() => segmentsOfMask([[1, 0, 1]])).toThrow('mask[0]');
+});
+
+it.each([
+  ['dense', undefined],
+  [
+    'packed',
+    [
+      { row: 0, start: 0, length: 7 },
+      { row: 1, start: 1, length: 3 },
+      { row: 1, start: 4, length: 1 },
+    ],
+  ],
+])('takes rows of a %s batch to chunks and back', (_, segments) => {
+  tidy(() => {
+    const sequences = batchSequences(2, 7, segments);
+    const x = tensor(
+      Float32Array.from({ length: 14 * 2 * 3 }, (__, i) => i + 1),
+      [14, 2, 3],
+    );
+    const layout = chunkLayout(sequences, 2, 4);
+    const chunks = layout.split(x);
+    expect(chunks.shape).toEqual([2 * sequences.count * 2, 4, 3]);
+    const back = layout.join(chunks).dataSync();
+    const owner = sequences.rowSequence.dataSync();
+    expect([...back]).toEqual(
+      Array.from(x.dataSync(), (value, i) => (owner[Math.floor(i / 6)]! < 0 ? 0 : value)),
+    );
+  });
+});
