@@ -8,4 +8,6 @@ export default function setup() {
   const build = join(import.meta.dirname, '../../packages/kernels/build-wasm.js');
   execFileSync(process.execPath, [build], { stdio: 'inherit' });
   provideAdapter();
+  // Test files run side by side already: threads of their own would only wait for each other.
+  process.env.MNEMIX_THREADS ??= '1';
 }

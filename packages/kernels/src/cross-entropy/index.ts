@@ -36,11 +36,11 @@ export interface CrossEntropyResult {
 }
 
 /**
- * loss = mean over counted rows of ln Σ_c e^{ℓ_c} − ℓ_target. Gradient: dℓ = (softmax(ℓ) − onehot(target)) /
- * counted.
+ * loss = mean over counted rows of ln Σ_c e^{ℓ_c} − ℓ_target.
+ * Gradient: dℓ = (softmax(ℓ) − onehot(target)) / counted.
  *
- * Two numbers of each row are kept for the gradient, its largest logit and ln Σ e^{ℓ − largest}, not the
- * probabilities.
+ * For the gradient, two numbers of each row are kept: its largest logit and ln Σ e^{ℓ − largest}. There is no
+ * tensor of probabilities.
  *
  * @param inputs.logits [N, V]
  * @param inputs.targets int32 [N]; a target outside of 0 … V−1 leaves its row out, as `ignoreIndex` does

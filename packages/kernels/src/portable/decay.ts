@@ -3,19 +3,8 @@
 // Notation: g ≤ 0 the log decay of a token, b its inclusive and p its exclusive running sum from the chunk's start.
 // Every exponent is summed over the tokens that it spans instead of being a difference of running sums: it cannot be
 // positive, and an open gate behind a closed one (g = −10⁴) keeps its digits.
-import {
-  cast,
-  cumsum,
-  exp,
-  expandDims,
-  greater,
-  matMul,
-  mul,
-  range,
-  sum,
-  transpose,
-  type Tensor,
-} from '@mnemix/tensor';
+import { exp, expandDims, matMul, mul, sum, type Tensor } from '@mnemix/tensor';
+import { lowerTriangle, runningSum } from './running-sum.ts';
 import { vectorScores } from './vector-scores.ts';
 
 /**

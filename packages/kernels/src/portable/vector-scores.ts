@@ -3,20 +3,7 @@
 // The product (X⊙e^b)(Y⊙e^{−b})ᵀ overflows once a channel has decayed by e^{−88}. So a chunk is cut into sub-chunks of 16:
 // two tokens of different sub-chunks meet at the later one's start, to which both decay (one product); two tokens of the
 // same sub-chunk get an exponential of their own.
-import {
-  add,
-  concat,
-  cumsum,
-  exp,
-  matMul,
-  mul,
-  pad,
-  reshape,
-  slice,
-  sum,
-  transpose,
-  type Tensor,
-} from '@mnemix/tensor';
+import { add, concat, exp, matMul, mul, pad, reshape, slice, sum, type Tensor } from '@mnemix/tensor';
 import type { Scores } from './decay.ts';
 import { lowerTriangle, runningSum } from './running-sum.ts';
 
@@ -138,30 +125,19 @@ function farDecay(logDecay: Tensor, exclusive: boolean, length: number) {
 /** Scores within sub-chunks: all tensors are [P, c, dk] here. */
 function nearScores(logDecay: Tensor, exclusive: boolean): Scores {
   const [chunks, size, width] = logDecay.shape as [number, number, number];
-  const lower = reshape(transpose(strictlyLower(size)), [size, 1, size]);
-  // [P, j, dk, i]: the gates of the tokens behind j, summed up to i.
-  const byKey = mul(exp(cumsum(mul(perToken(logDecay), lower), 3, { exclusive })), lower);
-  const flat = (x: Tensor) => reshape(x, [chunks * size, width, size]);
-  const swapped = (x: Tensor) => transpose(x, [0, 2, 1]);
+  const lower = reshape(lowerTriangle(size), [size, size, 1]);
+  const byRow = (x: Tensor) => reshape(x, [chunks, size, 1, width]);
+  const byColumn = (x: Tensor) => reshape(x, [chunks, 1, size, width]);
+  // [P, m, j, dk]: the gates of the tokens m behind j, then summed up to i.
+  const behind = reshape(mul(byRow(logDecay), lower), [chunks, size, size * width]);
+  const exponents = reshape(runningSum(behind, { exclusive }), [chunks, size, size, width]);
+  const decay = mul(exp(exponents), lower);
   return {
-    of: (x, y) => {
-      const scores = matMul(reshape(y, [chunks * size, 1, width]), flat(mul(byKey, perToken(x))));
-      return swapped(reshape(scores, [chunks, size, size]));
-    },
+    of: (x, y) => sum(mul(mul(decay, byRow(x)), byColumn(y)), 3),
     pullX: (dScores, y) => {
-      const byQuery = transpose(byKey, [0, 3, 2, 1]);
-      const dx = matMul(flat(mul(byQuery, perToken(y))), reshape(dScores, [chunks * size, size, 1]));
-      return reshape(dx, [chunks, size, width]);
+      const keys = reshape(mul(decay, byColumn(y)), [chunks * size, size, width]);
+      return reshape(matMul(reshape(dScores, [chunks * size, 1, size]), keys), [chunks, size, width]);
     },
-    pullY: (dScores, x) => {
-      const dy = matMul(flat(mul(byKey, perToken(x))), reshape(swapped(dScores), [chunks * size, size, 1]));
-      return reshape(dy, [chunks, size, width]);
-    },
+    pullY: (dScores, x) => sum(mul(mul(decay, byRow(x)), reshape(dScores, [chunks, size, size, 1])), 1),
   };
-}
-
-/** [P, c, dk] → [P, 1, dk, c]. */
-function perToken(x: Tensor): Tensor {
-  const [chunks, size, width] = x.shape as [number, number, number];
-  return reshape(transpose(x, [0, 2, 1]), [chunks, 1, width, size]);
 }

@@ -31,8 +31,8 @@ export interface RmsNormOptions {
  * Root-mean-square normalisation (Zhang & Sennrich 2019): y = w ⊙ x·(mean x² + ε)^{−1/2}, the mean over the
  * last axis.
  *
- * Gradients, with r = (mean x² + ε)^{−1/2}, x̂ = r·x and h = dy ⊙ w: dx = r(h − x̂·mean(h ⊙ x̂)), dw = Σ dy ⊙
- * x̂.
+ * Gradients, with r = (mean x² + ε)^{−1/2}, x̂ = r·x and h = dy ⊙ w: dx = r(h − x̂·mean(h ⊙ x̂)) and
+ * dw = Σ dy ⊙ x̂.
  *
  * @param inputs.x [..., D]
  * @param inputs.weight [D]; ones if absent

@@ -56,8 +56,7 @@ export function routeGather(x: Tensor, { source, position }: RoutePlan): Tensor 
 /**
  * Mixes what the memories read for each token: y[r] = Σ_j weights[r, j]·o[position[r, j]]. Padding gives 0.
  *
- * Gradients: do[u] = weights[r, j]·dy[r] for the copy u of row r by choice j, d weights[r, j] = ⟨dy[r],
- * o[u]⟩.
+ * Gradients, for the copy u of row r by choice j: do[u] = weights[r, j]·dy[r], d weights[r, j] = ⟨dy[r], o[u]⟩.
  *
  * @param inputs.o [R·K, …] in bucket order
  * @param inputs.weights [R, K]
