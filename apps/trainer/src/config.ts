@@ -108,7 +108,12 @@ function overridesOf<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
 }
 
 export const configSchema = z.strictObject({
-  $schema: z.string().optional().describe('Where editors find this schema.'),
+  $schema: z
+    .string()
+    .optional()
+    .describe('Where editors find this schema.')
+    // It matters to nobody else.
+    .transform(() => undefined),
   name: folderName.default('run').describe('Name of the run folder.'),
   backend: z
     .enum(['auto', 'webgpu', 'webgpu-software', 'wasm', 'cpu'])

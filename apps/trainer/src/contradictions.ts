@@ -56,33 +56,36 @@ function modelContradictions(section: string, model: ModelConfig): Contradiction
   return found;
 }
 
-function recallContradictions({
-  tokens,
-  pairs,
-  vocabSize,
-}: Extract<TaskConfig, { kind: 'recall' }>): Contradiction[] {
-  const found: Contradiction[] = [];
-  const add = (key: string, other: string, message: string, fix: string): void => {
-    found.push({ where: `task.${key}`, message, fix, keys: [`task.${key}`, `task.${other}`] });
-  };
-  if (tokens % 2 !== 0)
-    add('tokens', 'tokens', `is ${tokens}, but tokens come in pairs.`, `Use ${tokens + 1}.`);
-  if (4 * pairs > tokens) {
-    const fix = `Use at most ${Math.floor(tokens / 4)} pairs, or at least ${4 * pairs} tokens.`;
-    add(
-      'pairs',
-      'tokens',
-      `is ${pairs}, which with their queries take ${4 * pairs} of ${tokens} tokens.`,
-      fix,
-    );
+function recallContradictions(task: Extract<TaskConfig, { kind: 'recall' }>): Contradiction[] {
+  const { vocabSize, mixture = [] } = task;
+  const found = segmentContradictions('task', task);
+  mixture.forEach((segment, i) => found.push(...segmentContradictions(`task.mixture.${i}`, segment)));
+  const longest = Math.max(task.tokens, ...mixture.map(({ tokens }) => tokens));
+  if (vocabSize <= longest) {
+    found.push({
+      where: 'task.vocabSize',
+      message: `is ${vocabSize}, not more than the ${longest} tokens of a sequence.`,
+      fix: `Use at least ${longest + 1}.`,
+      keys: ['task.vocabSize', 'task.tokens', 'task.mixture'],
+    });
   }
-  if (vocabSize <= tokens) {
-    add(
-      'vocabSize',
-      'tokens',
-      `is ${vocabSize}, not more than the ${tokens} tokens of a sequence.`,
-      `Use at least ${tokens + 1}.`,
-    );
+  return found;
+}
+
+function segmentContradictions(
+  section: string,
+  { tokens, pairs }: { tokens: number; pairs: number },
+): Contradiction[] {
+  const found: Contradiction[] = [];
+  const keys = [`${section}.tokens`, `${section}.pairs`];
+  if (tokens % 2 !== 0) {
+    const message = `is ${tokens}, but tokens come in pairs.`;
+    found.push({ where: `${section}.tokens`, message, fix: `Use ${tokens + 1}.`, keys });
+  }
+  if (4 * pairs > tokens) {
+    const message = `is ${pairs}, which with their queries take ${4 * pairs} of ${tokens} tokens.`;
+    const fix = `Use at most ${Math.floor(tokens / 4)} pairs, or at least ${4 * pairs} tokens.`;
+    found.push({ where: `${section}.pairs`, message, fix, keys });
   }
   return found;
 }

@@ -22,7 +22,9 @@ export interface Setting {
  * @throws UsageError with all faults
  */
 export function resolveConfig(source: string, settings: readonly Setting[] = []): Config {
-  const raw = structuredClone(presets[source] ?? readConfigFile(source)) as Json;
+  const raw = structuredClone(
+    Object.hasOwn(presets, source) ? presets[source] : readConfigFile(source),
+  ) as Json;
   throwFaults(settings.flatMap((setting) => setKey(raw, setting)));
   try {
     return checkConfig(raw);
@@ -103,7 +105,10 @@ function readConfigFile(path: string): unknown {
       };
     }),
   );
-  return value;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new UsageError([
+    { where: path, message: 'holds no JSON object.', fix: 'Write { "task": … } in it.' },
+  ]);
 }
 
 /** Sets a key of nested records; a fault where the way leads through something else. */
@@ -112,8 +117,9 @@ function setKey(raw: Json, { flag, key, value }: Setting): Fault[] {
   const last = path.pop() as string;
   let section = raw;
   for (const name of path) {
-    const next = (section[name] ??= {});
-    if (typeof next !== 'object') {
+    if (!Object.hasOwn(section, name)) section[name] = {};
+    const next = section[name];
+    if (typeof next !== 'object' || next === null) {
       return [
         {
           where: `${key} (${flag})`,

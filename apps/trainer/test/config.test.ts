@@ -53,6 +53,10 @@ describe('a configuration', () => {
     expect(JSON.stringify(presets['recall'])).toBe(before);
   });
 
+  it('does not keep where its schema lies', () => {
+    expect(checkConfig({ ...recall, $schema: '../schema.json' })).toEqual(checkConfig(recall));
+  });
+
   it('survives being written and read again', () => {
     const config = resolveConfig('recall');
     expect(checkConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
@@ -109,6 +113,12 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
     ],
     ['too many pairs', { task: { kind: 'recall', tokens: 16, pairs: 5 } }, 'task.pairs', /at most 4 pairs/],
     ['an odd length', { task: { kind: 'recall', tokens: 33 } }, 'task.tokens', /34/],
+    [
+      'too many pairs in a mixture',
+      { task: { kind: 'recall', mixture: [{ tokens: 8, pairs: 3 }] } },
+      'task.mixture.0.pairs',
+      /at most 2 pairs/,
+    ],
     ['too few symbols', { task: { kind: 'recall', tokens: 64, vocabSize: 64 } }, 'task.vocabSize', /65/],
     [
       'a model beside with the name of the main one',
@@ -155,6 +165,14 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
     const path = join(temporaryFolder(), 'broken.json');
     writeFileSync(path, '{\n  "name": oops\n}\n');
     expect(faultsOf(() => resolveConfig(path))[0]?.where).toBe(`${path}:2:11`);
+  });
+
+  it('JSON that is no configuration', () => {
+    const path = join(temporaryFolder(), 'list.json');
+    writeFileSync(path, '[1, 2]');
+    expect(faultsOf(() => resolveConfig(path))).toMatchObject([
+      { where: path, message: 'holds no JSON object.' },
+    ]);
   });
 
   it('a --set without a value', () => {

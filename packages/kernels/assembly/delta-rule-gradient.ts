@@ -1,9 +1,10 @@
-// The backward pass of delta-rule.ts. Given the corrected values v̂, the states are those of a plain scan that writes v̂:
-// so the states of each segment are computed anew from the one that entered it, without correcting again.
+// The backward pass of delta-rule.ts. Given the corrected values v̂, the states are those of a plain scan
+// that writes v̂: so the states of each segment are computed anew from the one that entered it, without
+// correcting again.
 import { packBeta } from './delta-rule';
 import {
-  addTo, advance, coversRows, dotRows, mulAdd, packDecay, packRows, packState, packTile, paddedWidth, ROW, sumRows, TILE,
-  tileCount, unpackGates, unpackRows, unpackState, unpackTile, unroll,
+  addTo, coversRows, dotRows, enterSegments, mulAdd, packDecay, packRows, packState, packTile, paddedWidth,
+  ROW, sumRows, TILE, tileCount, unpackGates, unpackRows, unpackState, unpackTile, unroll,
 } from './tiles';
 import { sumLanes } from './vectors';
 
@@ -19,18 +20,24 @@ export function deltaRuleGradientScratch(dk: i32, dv: i32, segment: i32, longest
 export function deltaRuleGradient(
   q: usize, k: usize, v: usize, beta: usize, erase: usize, logDecay: usize, initialState: usize,
   starts: usize, lengths: usize, corrected: usize, dO: usize, dState: usize,
-  dQ: usize, dK: usize, dV: usize, dBeta: usize, dErase: usize, dLogDecay: usize, dInitialState: usize, scratch: usize,
-  rows: i32, count: i32, heads: i32, dk: i32, dv: i32, gates: i32, segment: i32, scale: f32, eraseBeforeDecay: bool,
+  dQ: usize, dK: usize, dV: usize, dBeta: usize, dErase: usize, dLogDecay: usize, dInitialState: usize,
+  scratch: usize,
+  rows: i32, count: i32, heads: i32, dk: i32, dv: i32, gates: i32, segment: i32, scale: f32,
+  eraseBeforeDecay: bool,
 ): void {
-  const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4, allTiles = tileBytes * tileCount(dv);
+  const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4;
+  const allTiles = tileBytes * tileCount(dv);
   const keyStride = usize(heads * dk) << 2, valueStride = usize(heads * dv) << 2;
   const gateStride = usize(heads * gates) << 2, betaStride = usize(heads) << 2;
-  const segmentRows = usize(segment) * rowBytes, segmentTile = usize(segment) * ROW, stateBytes = usize(dk * dv) << 2;
-  const queries = scratch, keys = queries + segmentRows, decays = keys + segmentRows, erases = decays + segmentRows;
+  const segmentRows = usize(segment) * rowBytes, segmentTile = usize(segment) * ROW;
+  const stateBytes = usize(dk * dv) << 2;
+  const queries = scratch, keys = queries + segmentRows, decays = keys + segmentRows;
+  const erases = decays + segmentRows;
   const dQueries = erases + segmentRows, dKeys = dQueries + segmentRows, dDecays = dKeys + segmentRows;
   const dErases = dDecays + segmentRows;
   const writes = dErases + segmentRows, dOutputs = writes + segmentTile, dValues = dOutputs + segmentTile;
-  const partial = dValues + segmentTile, states = partial + tileBytes, dTiles = states + usize(segment) * tileBytes;
+  const partial = dValues + segmentTile, states = partial + tileBytes;
+  const dTiles = states + usize(segment) * tileBytes;
   const betas = dTiles + allTiles, dBetas = betas + (segment << 2), entering = dBetas + (segment << 2);
 
   if (!coversRows(lengths, count, rows)) {
@@ -42,29 +49,22 @@ export function deltaRuleGradient(
     if (erase) memory.fill(dErase, 0, usize(rows) * keyStride);
   }
   for (let s = 0; s < count; s++) {
-    const start = load<i32>(starts + (s << 2)), length = load<i32>(lengths + (s << 2));
+    const start = usize(load<i32>(starts + (s << 2))), length = load<i32>(lengths + (s << 2));
     for (let h = 0; h < heads; h++) {
       const at = stateBytes * (s * heads + h);
-      const k0 = k + usize(h * dk << 2), write0 = corrected + usize(h * dv << 2), g0 = logDecay + usize(h * gates << 2);
-      const segments = (length + segment - 1) / segment;
-      // The states that enter each segment.
-      packState(initialState ? initialState + at : 0, entering, dk, dv);
-      for (let n = 0; n < segments - 1; n++) {
-        const row = usize(start + n * segment), next = entering + usize(n + 1) * allTiles;
-        memory.copy(next, next - allTiles, allTiles);
-        packRows(k0 + row * keyStride, keyStride, keys, segment, dk, 1);
-        packDecay(g0 + row * gateStride, gateStride, decays, segment, dk, gates);
-        for (let column = 0, tile = next; column < dv; column += TILE, tile += tileBytes) {
-          packTile(write0 + row * valueStride + (column << 2), valueStride, writes, segment, dv - column, 1);
-          advance(tile, segment, rowBytes, decays, keys, writes);
-        }
-      }
+      const key0 = start * keyStride + usize(h * dk << 2), value0 = start * valueStride + usize(h * dv << 2);
+      const gate0 = start * gateStride + usize(h * gates << 2), beta0 = start * betaStride + usize(h << 2);
+      enterSegments(
+        initialState ? initialState + at : 0, entering, length, segment, dk, dv, gates,
+        k + key0, keyStride, corrected + value0, valueStride, logDecay + gate0, gateStride, keys, decays,
+        writes,
+      );
 
       packState(dState + at, dTiles, dk, dv);
-      for (let n = segments - 1; n >= 0; n--) {
-        const row = usize(start + n * segment), tokens = min(segment, length - n * segment);
-        const key = row * keyStride + usize(h * dk << 2), value = row * valueStride + usize(h * dv << 2);
-        const gate = row * gateStride + usize(h * gates << 2), strength = row * betaStride + usize(h << 2);
+      for (let n = (length + segment - 1) / segment - 1; n >= 0; n--) {
+        const first = usize(n * segment), tokens = min(segment, length - n * segment);
+        const key = key0 + first * keyStride, value = value0 + first * valueStride;
+        const gate = gate0 + first * gateStride, strength = beta0 + first * betaStride;
         packRows(q + key, keyStride, queries, tokens, dk, 1);
         packRows(k + key, keyStride, keys, tokens, dk, 1);
         packRows((erase ? erase : k) + key, keyStride, erases, tokens, dk, 1);
@@ -79,12 +79,14 @@ export function deltaRuleGradient(
           unroll(entering + usize(n) * allTiles + tile, states, tokens, rowBytes, decays, keys, writes);
           if (eraseBeforeDecay) {
             throughCorrection(
-              true, tokens, rowBytes, queries, keys, erases, decays, betas, writes, dOutputs, states, dTiles + tile,
+              true, tokens, rowBytes, queries, keys, erases, decays, betas, writes, dOutputs, states,
+              dTiles + tile,
               dQueries, dKeys, dErases, dDecays, dValues, partial,
             );
           } else {
             throughCorrection(
-              false, tokens, rowBytes, queries, keys, erases, decays, betas, writes, dOutputs, states, dTiles + tile,
+              false, tokens, rowBytes, queries, keys, erases, decays, betas, writes, dOutputs, states,
+              dTiles + tile,
               dQueries, dKeys, dErases, dDecays, dValues, partial,
             );
           }
@@ -97,12 +99,14 @@ export function deltaRuleGradient(
         }
         throughEraseKeys(tokens, rowBytes, betas, erases, dErases, dBetas);
         if (erase) unpackRows(dErases, dErase + key, keyStride, tokens, dk, 1);
-        else for (let i: usize = 0; i < usize(tokens) * rowBytes; i += 16) addTo(dKeys + i, v128.load(dErases + i));
+        else addRows(dKeys, dErases, usize(tokens) * rowBytes);
         unpackRows(dQueries, dQ + key, keyStride, tokens, dk, 1);
         unpackRows(dKeys, dK + key, keyStride, tokens, dk, 1);
         unpackGates(dDecays, dLogDecay + gate, gateStride, tokens, dk, gates);
         if (beta) {
-          for (let t = 0; t < tokens; t++) store<f32>(dBeta + strength + usize(t) * betaStride, load<f32>(dBetas + (t << 2)));
+          for (let t = 0; t < tokens; t++) {
+            store<f32>(dBeta + strength + usize(t) * betaStride, load<f32>(dBetas + (t << 2)));
+          }
         }
       }
       unpackState(dTiles, dInitialState + at, dk, dv);
@@ -112,8 +116,8 @@ export function deltaRuleGradient(
 
 /**
  * dS += q doᵀ ; dq = S_t do, dk = dS v̂, dv̂ = dSᵀk ; dX = dS − βe dv̂ᵀ with X = D S_{t−1} ; d(βe) = −X dv̂,
- * dg = rowsum(dX ⊙ X) ; dS ← D dX. If the erase key sees S_{t−1} instead: dg = rowsum(dS ⊙ X), dS ← D dS − βe dv̂ᵀ.
- * All products are with S_{t−1}, which `states` holds.
+ * dg = rowsum(dX ⊙ X) ; dS ← D dX. If the erase key sees S_{t−1} instead: dg = rowsum(dS ⊙ X), dS ← D dS − βe
+ * dv̂ᵀ. All products are with S_{t−1}, which `states` holds.
  */
 @inline
 function throughCorrection(
@@ -198,8 +202,15 @@ function throughStrength(tokens: i32, beta: usize, v: usize, dY: usize, dBeta: u
   }
 }
 
+/** x += y over whole vectors. */
+function addRows(x: usize, y: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) addTo(x + i, v128.load(y + i));
+}
+
 /** dβ += dE·e ; d(βe) → de = β d(βe). */
-function throughEraseKeys(tokens: i32, rowBytes: usize, beta: usize, e: usize, dE: usize, dBeta: usize): void {
+function throughEraseKeys(
+  tokens: i32, rowBytes: usize, beta: usize, e: usize, dE: usize, dBeta: usize,
+): void {
   for (let t = 0; t < tokens; t++, beta += 4, e += rowBytes, dE += rowBytes, dBeta += 4) {
     const strength = v128.load32_splat(beta);
     let sum = f32x4.splat(0);

@@ -1,6 +1,7 @@
 // S ← D S ; v̂ = β (v − Sᵀe) ; S ← S + k v̂ᵀ ; o = Sᵀq token by token. See tiles.ts for the format.
 import {
-  coversRows, mulAdd, packDecay, packRows, packState, packTile, paddedWidth, ROW, TILE, tileCount, unpackState, unpackTile,
+  coversRows, mulAdd, packDecay, packRows, packState, packTile, paddedWidth, ROW, TILE, tileCount,
+  unpackState, unpackTile,
 } from './tiles';
 
 /** Bytes of scratch memory that deltaRule needs. */
@@ -14,13 +15,17 @@ export function deltaRule(
   q: usize, k: usize, v: usize, beta: usize, erase: usize, logDecay: usize, initialState: usize,
   starts: usize, lengths: usize,
   o: usize, state: usize, corrected: usize, scratch: usize,
-  rows: i32, count: i32, heads: i32, dk: i32, dv: i32, gates: i32, segment: i32, scale: f32, eraseBeforeDecay: bool,
+  rows: i32, count: i32, heads: i32, dk: i32, dv: i32, gates: i32, segment: i32, scale: f32,
+  eraseBeforeDecay: bool,
 ): void {
-  const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4, segmentRows = usize(segment) * rowBytes;
+  const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4;
+  const segmentRows = usize(segment) * rowBytes;
   const keyStride = usize(heads * dk) << 2, valueStride = usize(heads * dv) << 2;
   const gateStride = usize(heads * gates) << 2, betaStride = usize(heads) << 2;
-  const queries = scratch, keys = queries + segmentRows, decays = keys + segmentRows, erases = decays + segmentRows;
-  const values = erases + segmentRows, writes = values + usize(segment) * ROW, outputs = writes + usize(segment) * ROW;
+  const queries = scratch, keys = queries + segmentRows, decays = keys + segmentRows;
+  const erases = decays + segmentRows;
+  const values = erases + segmentRows, writes = values + usize(segment) * ROW;
+  const outputs = writes + usize(segment) * ROW;
   const tiles = outputs + usize(segment) * ROW, betas = tiles + tileBytes * tileCount(dv);
   const stateBytes = usize(dk * dv) << 2;
 
@@ -67,7 +72,8 @@ function multiply(x: usize, y: usize, bytes: usize): void {
 
 /** v̂ = β (v − Sᵀe) ; S ← Diag(d) S + k v̂ᵀ ; o = Sᵀq. Here e sees the state before the decay. */
 function correct(
-  tokens: i32, rowBytes: usize, q: usize, k: usize, e: usize, d: usize, beta: usize, v: usize, write: usize, o: usize,
+  tokens: i32, rowBytes: usize, q: usize, k: usize, e: usize, d: usize, beta: usize, v: usize, write: usize,
+  o: usize,
   state: usize,
 ): void {
   for (let t = 0; t < tokens; t++) {
@@ -93,9 +99,12 @@ function correct(
     let o0 = f32x4.splat(0), o1 = o0, o2 = o0, o3 = o0;
     for (let i: usize = 0; i < rowBytes; i += 4) {
       const s = state + (i << 4);
-      const qi = v128.load32_splat(q + row + i), ki = v128.load32_splat(k + row + i), di = v128.load32_splat(d + row + i);
-      const s0 = mulAdd(f32x4.mul(di, v128.load(s)), ki, w0), s1 = mulAdd(f32x4.mul(di, v128.load(s, 16)), ki, w1);
-      const s2 = mulAdd(f32x4.mul(di, v128.load(s, 32)), ki, w2), s3 = mulAdd(f32x4.mul(di, v128.load(s, 48)), ki, w3);
+      const qi = v128.load32_splat(q + row + i), ki = v128.load32_splat(k + row + i);
+      const di = v128.load32_splat(d + row + i);
+      const s0 = mulAdd(f32x4.mul(di, v128.load(s)), ki, w0);
+      const s1 = mulAdd(f32x4.mul(di, v128.load(s, 16)), ki, w1);
+      const s2 = mulAdd(f32x4.mul(di, v128.load(s, 32)), ki, w2);
+      const s3 = mulAdd(f32x4.mul(di, v128.load(s, 48)), ki, w3);
       v128.store(s, s0);
       v128.store(s, s1, 16);
       v128.store(s, s2, 32);

@@ -1,9 +1,9 @@
-// The backward pass of diagonal-decay.ts: from the last segment to the first, with the states of each segment computed
-// anew from the one that entered it. dS is the gradient of the state behind the token at hand.
+// The backward pass of diagonal-decay.ts: from the last segment to the first, with the states of each segment
+// computed anew from the one that entered it. dS is the gradient of the state behind the token at hand.
 import { sumLanes } from './vectors';
 import {
-  addTo, advance, coversRows, dotRows, mulAdd, packDecay, packRows, packState, packTile, paddedWidth, ROW, sumRows, TILE,
-  tileCount, unpackGates, unpackRows, unpackState, unpackTile, unroll,
+  addTo, coversRows, dotRows, enterSegments, mulAdd, packDecay, packRows, packState, packTile, paddedWidth,
+  ROW, sumRows, TILE, tileCount, unpackGates, unpackRows, unpackState, unpackTile, unroll,
 } from './tiles';
 
 /** Bytes of scratch memory that diagonalDecayGradient needs for sequences of at most `longest` tokens. */
@@ -16,19 +16,25 @@ export function diagonalDecayGradientScratch(dk: i32, dv: i32, segment: i32, lon
 
 /** Writes the gradients dQ … dInitialState in the shapes of the inputs; dState is that of the final state. */
 export function diagonalDecayGradient(
-  q: usize, k: usize, v: usize, logDecay: usize, bonus: usize, initialState: usize, starts: usize, lengths: usize,
+  q: usize, k: usize, v: usize, logDecay: usize, bonus: usize, initialState: usize, starts: usize,
+  lengths: usize,
   dO: usize, dState: usize,
   dQ: usize, dK: usize, dV: usize, dLogDecay: usize, dBonus: usize, dInitialState: usize, scratch: usize,
   rows: i32, count: i32, heads: i32, dk: i32, dv: i32, gates: i32, segment: i32, scale: f32,
 ): void {
-  const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4, allTiles = tileBytes * tileCount(dv);
-  const keyStride = usize(heads * dk) << 2, valueStride = usize(heads * dv) << 2, gateStride = usize(heads * gates) << 2;
+  const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4;
+  const allTiles = tileBytes * tileCount(dv);
+  const keyStride = usize(heads * dk) << 2, valueStride = usize(heads * dv) << 2;
+  const gateStride = usize(heads * gates) << 2;
   const segmentRows = usize(segment) * rowBytes, stateBytes = usize(dk * dv) << 2;
   const queries = scratch, keys = queries + segmentRows, decays = keys + segmentRows;
   const dQueries = decays + segmentRows, dKeys = dQueries + segmentRows, dDecays = dKeys + segmentRows;
-  const values = dDecays + segmentRows, dOutputs = values + usize(segment) * ROW, dValues = dOutputs + usize(segment) * ROW;
-  const bonuses = dValues + usize(segment) * ROW, dBonuses = bonuses + rowBytes, partial = dBonuses + rowBytes;
-  const states = partial + tileBytes, dTiles = states + usize(segment) * tileBytes, entering = dTiles + allTiles;
+  const values = dDecays + segmentRows, dOutputs = values + usize(segment) * ROW;
+  const dValues = dOutputs + usize(segment) * ROW;
+  const bonuses = dValues + usize(segment) * ROW, dBonuses = bonuses + rowBytes;
+  const partial = dBonuses + rowBytes;
+  const states = partial + tileBytes, dTiles = states + usize(segment) * tileBytes;
+  const entering = dTiles + allTiles;
 
   if (!coversRows(lengths, count, rows)) {
     memory.fill(dQ, 0, usize(rows) * keyStride);
@@ -38,37 +44,28 @@ export function diagonalDecayGradient(
   }
   if (bonus) memory.fill(dBonus, 0, keyStride);
   for (let s = 0; s < count; s++) {
-    const start = load<i32>(starts + (s << 2)), length = load<i32>(lengths + (s << 2));
+    const start = usize(load<i32>(starts + (s << 2))), length = load<i32>(lengths + (s << 2));
     for (let h = 0; h < heads; h++) {
       const at = stateBytes * (s * heads + h);
-      const q0 = q + usize(h * dk << 2), k0 = k + usize(h * dk << 2), v0 = v + usize(h * dv << 2);
-      const g0 = logDecay + usize(h * gates << 2);
-      const segments = (length + segment - 1) / segment;
-      // The states that enter each segment.
-      packState(initialState ? initialState + at : 0, entering, dk, dv);
-      for (let n = 0; n < segments - 1; n++) {
-        const row = usize(start + n * segment);
-        const next = entering + usize(n + 1) * allTiles;
-        memory.copy(next, next - allTiles, allTiles);
-        packRows(k0 + row * keyStride, keyStride, keys, segment, dk, 1);
-        packDecay(g0 + row * gateStride, gateStride, decays, segment, dk, gates);
-        for (let column = 0, tile = next; column < dv; column += TILE, tile += tileBytes) {
-          packTile(v0 + row * valueStride + (column << 2), valueStride, values, segment, dv - column, 1);
-          advance(tile, segment, rowBytes, decays, keys, values);
-        }
-      }
+      const key0 = start * keyStride + usize(h * dk << 2), value0 = start * valueStride + usize(h * dv << 2);
+      const gate0 = start * gateStride + usize(h * gates << 2);
+      enterSegments(
+        initialState ? initialState + at : 0, entering, length, segment, dk, dv, gates,
+        k + key0, keyStride, v + value0, valueStride, logDecay + gate0, gateStride, keys, decays, values,
+      );
 
       packState(dState + at, dTiles, dk, dv);
       if (bonus) {
         packRows(bonus + usize(h * dk << 2), 0, bonuses, 1, dk, 1);
         memory.fill(dBonuses, 0, rowBytes);
       }
-      for (let n = segments - 1; n >= 0; n--) {
-        const row = usize(start + n * segment), tokens = min(segment, length - n * segment);
-        const key = row * keyStride + usize(h * dk << 2), value = row * valueStride + usize(h * dv << 2);
-        packRows(q0 + row * keyStride, keyStride, queries, tokens, dk, 1);
-        packRows(k0 + row * keyStride, keyStride, keys, tokens, dk, 1);
-        packDecay(g0 + row * gateStride, gateStride, decays, tokens, dk, gates);
+      for (let n = (length + segment - 1) / segment - 1; n >= 0; n--) {
+        const first = usize(n * segment), tokens = min(segment, length - n * segment);
+        const key = key0 + first * keyStride, value = value0 + first * valueStride;
+        const gate = gate0 + first * gateStride;
+        packRows(q + key, keyStride, queries, tokens, dk, 1);
+        packRows(k + key, keyStride, keys, tokens, dk, 1);
+        packDecay(logDecay + gate, gateStride, decays, tokens, dk, gates);
         memory.fill(dQueries, 0, segmentRows * 3);
         for (let column = 0, tile: usize = 0; column < dv; column += TILE, tile += tileBytes) {
           const here = value + (column << 2), left = dv - column;
@@ -90,12 +87,14 @@ export function diagonalDecayGradient(
         }
         unpackRows(dQueries, dQ + key, keyStride, tokens, dk, 1);
         unpackRows(dKeys, dK + key, keyStride, tokens, dk, 1);
-        unpackGates(dDecays, dLogDecay + row * gateStride + usize(h * gates << 2), gateStride, tokens, dk, gates);
+        unpackGates(dDecays, dLogDecay + gate, gateStride, tokens, dk, gates);
       }
       unpackState(dTiles, dInitialState + at, dk, dv);
       if (bonus) {
         const head = dBonus + usize(h * dk << 2);
-        for (let c = 0; c < dk << 2; c += 4) store<f32>(head + c, load<f32>(head + c) + load<f32>(dBonuses + c));
+        for (let c = 0; c < dk << 2; c += 4) {
+          store<f32>(head + c, load<f32>(head + c) + load<f32>(dBonuses + c));
+        }
       }
     }
   }
@@ -106,7 +105,8 @@ export function diagonalDecayGradient(
  * With S_t = D S_{t−1} + k vᵀ, all products are with S_{t−1}, which `states` holds.
  */
 function throughReadsAfter(
-  tokens: i32, rowBytes: usize, q: usize, k: usize, d: usize, v: usize, dO: usize, states: usize, dState: usize,
+  tokens: i32, rowBytes: usize, q: usize, k: usize, d: usize, v: usize, dO: usize, states: usize,
+  dState: usize,
   dQ: usize, dK: usize, dG: usize, dV: usize, partial: usize,
 ): void {
   for (let t = tokens - 1; t >= 0; t--) {
@@ -118,7 +118,8 @@ function throughReadsAfter(
     let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
     for (let i: usize = 0; i < rowBytes; i += 4) {
       const s = before + (i << 4), g = dState + (i << 4), sums = partial + (i << 4);
-      const qi = v128.load32_splat(q + row + i), ki = v128.load32_splat(k + row + i), di = v128.load32_splat(d + row + i);
+      const qi = v128.load32_splat(q + row + i), ki = v128.load32_splat(k + row + i);
+      const di = v128.load32_splat(d + row + i);
       const g0 = mulAdd(v128.load(g), qi, o0), g1 = mulAdd(v128.load(g, 16), qi, o1);
       const g2 = mulAdd(v128.load(g, 32), qi, o2), g3 = mulAdd(v128.load(g, 48), qi, o3);
       v128.store(g, f32x4.mul(di, g0));
@@ -150,7 +151,8 @@ function throughReadsAfter(
 
 /** The same for o = S_{t−1}ᵀq + (q·(u⊙k)) v, whose query sees S_{t−1}. */
 function throughReadsBefore(
-  tokens: i32, rowBytes: usize, q: usize, k: usize, d: usize, u: usize, v: usize, dO: usize, states: usize, dState: usize,
+  tokens: i32, rowBytes: usize, q: usize, k: usize, d: usize, u: usize, v: usize, dO: usize, states: usize,
+  dState: usize,
   dQ: usize, dK: usize, dG: usize, dU: usize, dV: usize, partial: usize,
 ): void {
   for (let t = tokens - 1; t >= 0; t--) {
@@ -162,7 +164,8 @@ function throughReadsBefore(
     let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
     for (let i: usize = 0; i < rowBytes; i += 4) {
       const s = before + (i << 4), g = dState + (i << 4), sums = partial + (i << 4);
-      const qi = v128.load32_splat(q + row + i), ki = v128.load32_splat(k + row + i), di = v128.load32_splat(d + row + i);
+      const qi = v128.load32_splat(q + row + i), ki = v128.load32_splat(k + row + i);
+      const di = v128.load32_splat(d + row + i);
       const g0 = v128.load(g), g1 = v128.load(g, 16), g2 = v128.load(g, 32), g3 = v128.load(g, 48);
       v128.store(g, mulAdd(f32x4.mul(di, g0), qi, o0));
       v128.store(g, mulAdd(f32x4.mul(di, g1), qi, o1), 16);

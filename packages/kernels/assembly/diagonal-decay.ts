@@ -1,7 +1,8 @@
 // S ← Diag(e^g) S + k vᵀ token by token, forward and backward. See tiles.ts for the format.
 import { sumLanes } from './vectors';
 import {
-  coversRows, mulAdd, packDecay, packRows, packState, packTile, paddedWidth, ROW, TILE, tileCount, unpackState, unpackTile,
+  coversRows, mulAdd, packDecay, packRows, packState, packTile, paddedWidth, ROW, TILE, tileCount,
+  unpackState, unpackTile,
 } from './tiles';
 
 /** Bytes of scratch memory that diagonalDecay needs. */
@@ -11,14 +12,18 @@ export function diagonalDecayScratch(dk: i32, dv: i32, segment: i32): usize {
 }
 
 export function diagonalDecay(
-  q: usize, k: usize, v: usize, logDecay: usize, bonus: usize, initialState: usize, starts: usize, lengths: usize,
+  q: usize, k: usize, v: usize, logDecay: usize, bonus: usize, initialState: usize, starts: usize,
+  lengths: usize,
   o: usize, state: usize, scratch: usize,
   rows: i32, count: i32, heads: i32, dk: i32, dv: i32, gates: i32, segment: i32, scale: f32,
 ): void {
   const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4;
-  const keyStride = usize(heads * dk) << 2, valueStride = usize(heads * dv) << 2, gateStride = usize(heads * gates) << 2;
-  const queries = scratch, keys = queries + usize(segment) * rowBytes, decays = keys + usize(segment) * rowBytes;
-  const values = decays + usize(segment) * rowBytes, outputs = values + usize(segment) * ROW, weights = outputs + usize(segment) * ROW;
+  const keyStride = usize(heads * dk) << 2, valueStride = usize(heads * dv) << 2;
+  const gateStride = usize(heads * gates) << 2;
+  const queries = scratch, keys = queries + usize(segment) * rowBytes;
+  const decays = keys + usize(segment) * rowBytes;
+  const values = decays + usize(segment) * rowBytes, outputs = values + usize(segment) * ROW;
+  const weights = outputs + usize(segment) * ROW;
   const bonuses = weights + usize(segment) * ROW, tiles = bonuses + rowBytes;
   const stateBytes = usize(dk * dv) << 2;
 
@@ -70,8 +75,10 @@ function readAfter(
     for (let i: usize = 0; i < rowBytes; i += 4) {
       const s = state + (i << 4);
       const qi = v128.load32_splat(q + i), ki = v128.load32_splat(k + i), di = v128.load32_splat(d + i);
-      const s0 = mulAdd(f32x4.mul(di, v128.load(s)), ki, v0), s1 = mulAdd(f32x4.mul(di, v128.load(s, 16)), ki, v1);
-      const s2 = mulAdd(f32x4.mul(di, v128.load(s, 32)), ki, v2), s3 = mulAdd(f32x4.mul(di, v128.load(s, 48)), ki, v3);
+      const s0 = mulAdd(f32x4.mul(di, v128.load(s)), ki, v0);
+      const s1 = mulAdd(f32x4.mul(di, v128.load(s, 16)), ki, v1);
+      const s2 = mulAdd(f32x4.mul(di, v128.load(s, 32)), ki, v2);
+      const s3 = mulAdd(f32x4.mul(di, v128.load(s, 48)), ki, v3);
       v128.store(s, s0);
       v128.store(s, s1, 16);
       v128.store(s, s2, 32);
@@ -90,9 +97,10 @@ function readAfter(
 
 /** o = Sᵀq + (q·(u⊙k)) v ; S ← Diag(d) S + k vᵀ. */
 function readBefore(
-  tokens: i32, rowBytes: usize, q: usize, k: usize, d: usize, weights: usize, v: usize, o: usize, state: usize,
+  tokens: i32, rowBytes: usize, q: usize, k: usize, d: usize, weights: usize, v: usize, o: usize,
+  state: usize,
 ): void {
-  for (let t = 0; t < tokens; t++, q += rowBytes, k += rowBytes, d += rowBytes, weights += ROW, v += ROW, o += ROW) {
+  for (let t = 0; t < tokens; t++) {
     const v0 = v128.load(v), v1 = v128.load(v, 16), v2 = v128.load(v, 32), v3 = v128.load(v, 48);
     const weight = v128.load(weights);
     let o0 = f32x4.mul(weight, v0), o1 = f32x4.mul(weight, v1);
@@ -114,5 +122,11 @@ function readBefore(
     v128.store(o, o1, 16);
     v128.store(o, o2, 32);
     v128.store(o, o3, 48);
+    q += rowBytes;
+    k += rowBytes;
+    d += rowBytes;
+    weights += ROW;
+    v += ROW;
+    o += ROW;
   }
 }

@@ -1,6 +1,9 @@
 // Exponentials without tables, and sums across vectors.
 
-/** e^x of four numbers, to 2 ulp. Below −87.3 (where results would be subnormal) 0, above 88.7 ∞; NaN stays NaN. */
+/**
+ * e^x of four numbers, to 2 ulp. Below −87.3 (where results would be subnormal) 0, above 88.7 ∞; NaN stays
+ * NaN.
+ */
 @inline
 export function exp(x: v128): v128 {
   const lowest = f32x4.splat(-87.33654);

@@ -1,16 +1,13 @@
-// The working format of the scans. A state [dk, dv] is cut into tiles of 16 columns, which do not depend on each other;
-// in a tile, each row is one cache line. Tokens are taken a segment at a time, copied next to each other and filled up
-// with zeros to whole vectors: so the inner loops know no ragged ends, strides or heads.
+// The working format of the scans. A state [dk, dv] is cut into tiles of 16 columns, which do not depend on
+// each other; in a tile, each row is one cache line. Tokens are taken a segment at a time, copied next to
+// each other and filled up with zeros to whole vectors: so the inner loops know no ragged ends, strides or
+// heads.
 import { exp, exp1, sumEach } from './math';
 import { loadUpTo, storeUpTo, sumLanes } from './vectors';
 
 /** Columns of a tile, and the bytes of one of its rows. */
 export const TILE: i32 = 16;
 export const ROW: usize = 64;
-
-/** Gates of a token: none, one, or one for each key channel. */
-export const NO_GATE: i32 = 0;
-export const ONE_GATE: i32 = 1;
 
 /** dk filled up to whole vectors. */
 @inline
@@ -50,7 +47,10 @@ export function sumRows(p: usize): v128 {
   return sumEach(v128.load(p), v128.load(p, 64), v128.load(p, 128), v128.load(p, 192));
 }
 
-/** Copies `count` rows of `width` numbers, `stride` bytes apart, times `factor`, to rows of the padded width. */
+/**
+ * Copies `count` rows of `width` numbers, `stride` bytes apart, times `factor`, to rows of the padded
+ * width.
+ */
 export function packRows(from: usize, stride: usize, to: usize, count: i32, width: i32, factor: f32): void {
   const factors = f32x4.splat(factor);
   const rowBytes = usize(paddedWidth(width)) << 2;
@@ -79,7 +79,7 @@ export function packDecay(from: usize, stride: usize, to: usize, count: i32, dk:
     if (gates == dk && dk != 1) {
       for (let c = 0; c < dk; c += 4) v128.store(to + (c << 2), exp(loadUpTo(from + (c << 2), dk - c)));
     } else {
-      const decay = f32x4.splat(gates == NO_GATE ? 1 : exp1(load<f32>(from)));
+      const decay = f32x4.splat(gates == 0 ? 1 : exp1(load<f32>(from)));
       for (let c = 0; c < dk; c += 4) v128.store(to + (c << 2), decay);
     }
   }
@@ -87,7 +87,7 @@ export function packDecay(from: usize, stride: usize, to: usize, count: i32, dk:
 
 /** Writes the gradient of the gates from that of every channel. */
 export function unpackGates(from: usize, to: usize, stride: usize, count: i32, dk: i32, gates: i32): void {
-  if (gates == NO_GATE) return;
+  if (gates == 0) return;
   if (gates == dk) {
     unpackRows(from, to, stride, count, dk, 1);
     return;
@@ -155,7 +155,7 @@ export function writeToken(from: usize, to: usize, rowBytes: usize, d: usize, k:
 }
 
 /** Carries a tile's state over `count` tokens. */
-export function advance(state: usize, count: i32, rowBytes: usize, d: usize, k: usize, v: usize): void {
+function advance(state: usize, count: i32, rowBytes: usize, d: usize, k: usize, v: usize): void {
   for (let t = 0; t < count; t++, d += rowBytes, k += rowBytes, v += ROW) {
     writeToken(state, state, rowBytes, d, k, v);
   }
@@ -169,6 +169,32 @@ export function unroll(
   memory.copy(states, first, tileBytes);
   for (let t = 1; t < count; t++, d += rowBytes, k += rowBytes, v += ROW, states += tileBytes) {
     writeToken(states, states + tileBytes, rowBytes, d, k, v);
+  }
+}
+
+/**
+ * The states, all tiles of them, that enter each segment of a sequence, one after another from `entering` on.
+ * k, values and gates point to the sequence's first token; the last three arguments are room for one segment.
+ */
+export function enterSegments(
+  initialState: usize, entering: usize, length: i32, segment: i32, dk: i32, dv: i32, gates: i32,
+  k: usize, keyStride: usize, values: usize, valueStride: usize, logDecay: usize, gateStride: usize,
+  keyRows: usize, decayRows: usize, valueRows: usize,
+): void {
+  const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4;
+  const allTiles = tileBytes * tileCount(dv);
+  packState(initialState, entering, dk, dv);
+  for (let first = 0; first + segment < length; first += segment) {
+    const next = entering + allTiles;
+    memory.copy(next, entering, allTiles);
+    packRows(k + usize(first) * keyStride, keyStride, keyRows, segment, dk, 1);
+    packDecay(logDecay + usize(first) * gateStride, gateStride, decayRows, segment, dk, gates);
+    for (let column = 0, tile = next; column < dv; column += TILE, tile += tileBytes) {
+      const from = values + usize(first) * valueStride + (column << 2);
+      packTile(from, valueStride, valueRows, segment, dv - column, 1);
+      advance(tile, segment, rowBytes, decayRows, keyRows, valueRows);
+    }
+    entering = next;
   }
 }
 

@@ -1,4 +1,4 @@
-import { openBackend, tensor, tidy } from '@mnemix/tensor';
+import { openBackend, tensor, type Tensor } from '@mnemix/tensor';
 import { beforeAll, expect, it } from 'vitest';
 import {
   batchSequences,
@@ -11,10 +11,12 @@ import { chunkLayout } from '../src/portable/chunk-layout.ts';
 
 beforeAll(() => openBackend('cpu'));
 
-const values = ({ starts, lengths, rowSequence }: Sequences) => ({
-  starts: [...starts.dataSync()],
-  lengths: [...lengths.dataSync()],
-  rowSequence: [...rowSequence.dataSync()],
+const read = async (x: Tensor) => Array.from(await x.data());
+
+const values = async ({ starts, lengths, rowSequence }: Sequences) => ({
+  starts: await read(starts),
+  lengths: await read(lengths),
+  rowSequence: await read(rowSequence),
 });
 
 const documents = [
@@ -23,17 +25,21 @@ const documents = [
   { row: 1, start: 2, length: 2 },
 ];
 
-it('lays a dense batch out row by row', () => {
+it('lays a dense batch out row by row', async () => {
   const sequences = uniformSequences(2, 3);
   expect(sequences).toMatchObject({ rows: 6, count: 2, maxLength: 3, uniform: { batch: 2, tokens: 3 } });
-  expect(values(sequences)).toEqual({ starts: [0, 3], lengths: [3, 3], rowSequence: [0, 0, 0, 1, 1, 1] });
+  expect(await values(sequences)).toEqual({
+    starts: [0, 3],
+    lengths: [3, 3],
+    rowSequence: [0, 0, 0, 1, 1, 1],
+  });
 });
 
-it('marks rows outside of every segment as padding', () => {
+it('marks rows outside of every segment as padding', async () => {
   const sequences = packedSequences(2, 4, documents);
   expect(sequences).toMatchObject({ rows: 8, count: 3, maxLength: 2 });
   expect(sequences.uniform).toBeUndefined();
-  expect(values(sequences)).toEqual({
+  expect(await values(sequences)).toEqual({
     starts: [1, 4, 6],
     lengths: [2, 0, 2],
     rowSequence: [-1, 0, 0, -1, -1, -1, 2, 2],
@@ -76,20 +82,16 @@ it.each([
       { row: 1, start: 4, length: 1 },
     ],
   ],
-])('takes rows of a %s batch to chunks and back', (_, segments) => {
-  tidy(() => {
-    const sequences = batchSequences(2, 7, segments);
-    const x = tensor(
-      Float32Array.from({ length: 14 * 2 * 3 }, (__, i) => i + 1),
-      [14, 2, 3],
-    );
-    const layout = chunkLayout(sequences, 2, 4);
-    const chunks = layout.split(x);
-    expect(chunks.shape).toEqual([2 * sequences.count * 2, 4, 3]);
-    const back = layout.join(chunks).dataSync();
-    const owner = sequences.rowSequence.dataSync();
-    expect([...back]).toEqual(
-      Array.from(x.dataSync(), (value, i) => (owner[Math.floor(i / 6)]! < 0 ? 0 : value)),
-    );
-  });
+])('takes rows of a %s batch to chunks and back', async (_, segments) => {
+  const sequences = batchSequences(2, 7, segments);
+  const x = tensor(
+    Float32Array.from({ length: 14 * 2 * 3 }, (__, i) => i + 1),
+    [14, 2, 3],
+  );
+  const layout = chunkLayout(sequences, 2, 4);
+  const chunks = layout.split(x);
+  expect(chunks.shape).toEqual([2 * sequences.count * 2, 4, 3]);
+  const owner = await read(sequences.rowSequence);
+  const wanted = (await read(x)).map((value, i) => (owner[Math.floor(i / 6)]! < 0 ? 0 : value));
+  expect(await read(layout.join(chunks))).toEqual(wanted);
 });

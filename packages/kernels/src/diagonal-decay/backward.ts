@@ -1,5 +1,5 @@
 // Gradients of the diagonal-decay scan, in chunks.
-import { add, matMul, mul, reshape, sum, zeros, type Tensor } from '@mnemix/tensor';
+import { add, matMul, mul, reshape, sum, zeros } from '@mnemix/tensor';
 import { gateGradient } from '../portable/gate-gradient.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import { scanStates } from '../portable/state-scan.ts';
