@@ -1,7 +1,6 @@
-// Cross-entropy of rows of logits. A row counts if its target is a class and is not `ignore`. Two vectors a
-// turn share the exponential's constants, which cost more to load than to use.
-import { exp, exp1 } from './math';
+// Cross-entropy of rows of logits. A row counts if its target is a class and is not `ignore`.
 import { log } from './logarithm';
+import { expNegative } from './sigmoid';
 import { loadUpTo, storeUpTo, sumLanes } from './vectors';
 
 @inline
@@ -21,18 +20,23 @@ function findLargest(row: usize, classes: i32): f32 {
   return result;
 }
 
-/** Σ_c e^{row_c − shift}. */
-function sumOfPowers(row: usize, classes: i32, shift: f32): f32 {
-  let some = f32x4.splat(0), more = f32x4.splat(0);
-  const shifts = f32x4.splat(shift);
-  let c = 0;
-  for (; c + 8 <= classes; c += 8) {
-    const at = row + (usize(c) << 2);
-    some = f32x4.add(some, exp(f32x4.sub(v128.load(at), shifts)));
-    more = f32x4.add(more, exp(f32x4.sub(v128.load(at, 16), shifts)));
+/** Σ_c e^{row_c − largest}. */
+function sumOfPowers(row: usize, classes: i32, largest: f32): f32 {
+  let sum = f32x4.splat(0);
+  const shift = f32x4.splat(largest);
+  let k = 0;
+  for (; k + 16 <= classes; k += 16) {
+    const p = row + (usize(k) << 2);
+    const a = v128.load(p), b = v128.load(p, 16), c = v128.load(p, 32), d = v128.load(p, 48);
+    const ab = f32x4.add(expNegative(f32x4.sub(a, shift)), expNegative(f32x4.sub(b, shift)));
+    const cd = f32x4.add(expNegative(f32x4.sub(c, shift)), expNegative(f32x4.sub(d, shift)));
+    sum = f32x4.add(sum, f32x4.add(ab, cd));
   }
-  let result = sumLanes(f32x4.add(some, more));
-  for (; c < classes; c++) result += exp1(load<f32>(row + (c << 2)) - shift);
+  let result = sumLanes(sum);
+  for (; k < classes; k++) {
+    const power = expNegative(f32x4.splat(load<f32>(row + (usize(k) << 2)) - largest));
+    result += f32x4.extract_lane(power, 0);
+  }
   return result;
 }
 
@@ -43,10 +47,7 @@ function isFirstLargest(row: usize, target: i32, best: f32): bool {
   return true;
 }
 
-/**
- * loss, correct, counted: one number each; of each row that counts its largest logit, and ln Σ_c e^{ℓ_c −
- * largest}.
- */
+/** loss, correct, counted: one number each; of each row that counts: largest, and logSum = ln Σ_c e^{ℓ_c − largest}. */
 export function crossEntropy(
   logits: usize, targets: usize, loss: usize, correct: usize, counted: usize, largest: usize, logSum: usize,
   rows: i32, classes: i32, ignore: i32,
@@ -87,23 +88,27 @@ export function crossEntropyBackward(
     }
     const shift = f32x4.splat(load<f32>(largest + (usize(row) << 2)));
     const sum = f32x4.splat(load<f32>(logSum + (usize(row) << 2)));
-    let c = 0;
-    for (; c + 8 <= classes; c += 8) {
-      scaledPowers(logits, dLogits, c, 4, shift, sum, f32x4.splat(scale));
-      scaledPowers(logits, dLogits, c + 4, 4, shift, sum, f32x4.splat(scale));
+    let k = 0;
+    for (; k + 16 <= classes; k += 16) {
+      const at = usize(k) << 2, p = logits + at;
+      const a = v128.load(p), b = v128.load(p, 16), c = v128.load(p, 32), d = v128.load(p, 48);
+      scaledPower(a, dLogits + at, 4, shift, sum, scale);
+      scaledPower(b, dLogits + at + 16, 4, shift, sum, scale);
+      scaledPower(c, dLogits + at + 32, 4, shift, sum, scale);
+      scaledPower(d, dLogits + at + 48, 4, shift, sum, scale);
     }
-    for (; c < classes; c += 4) scaledPowers(logits, dLogits, c, classes - c, shift, sum, f32x4.splat(scale));
+    for (; k < classes; k += 4) {
+      const at = usize(k) << 2;
+      scaledPower(loadUpTo(logits + at, classes - k), dLogits + at, classes - k, shift, sum, scale);
+    }
     const at = dLogits + (usize(target) << 2);
     store<f32>(at, load<f32>(at) - scale);
   }
 }
 
-/** dLogits_c = scale·e^{ℓ_c − shift − sum}. */
+/** y = scale·e^{ℓ − shift − sum}. */
 @inline
-function scaledPowers(
-  logits: usize, dLogits: usize, c: i32, left: i32, shift: v128, sum: v128, scale: v128,
-): void {
-  const at = usize(c) << 2;
-  const probability = exp(f32x4.sub(f32x4.sub(loadUpTo(logits + at, left), shift), sum));
-  storeUpTo(dLogits + at, f32x4.mul(probability, scale), left);
+function scaledPower(logits: v128, y: usize, left: i32, shift: v128, sum: v128, scale: f32): void {
+  const power = expNegative(f32x4.sub(f32x4.sub(logits, shift), sum));
+  storeUpTo(y, f32x4.mul(power, f32x4.splat(scale)), left);
 }

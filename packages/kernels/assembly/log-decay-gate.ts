@@ -1,13 +1,14 @@
 // The log-decay gate, g = −e^{aLog}·softplus(z) with z = a + dtBias. Four heads at a time run down all rows,
 // so that their rates and sums stay in registers.
-import { exp, sigmoid } from './math';
 import { log1p } from './logarithm';
+import { exp } from './math';
+import { expNegative, sigmoid } from './sigmoid';
 import { loadUpTo, storeUpTo } from './vectors';
 
 /** softplus(z) = max(z, 0) + ln(1 + e^{−|z|}). */
 @inline
 function softplus(z: v128): v128 {
-  return f32x4.add(f32x4.max(z, f32x4.splat(0)), log1p(exp(f32x4.neg(f32x4.abs(z)))));
+  return f32x4.add(f32x4.max(z, f32x4.splat(0)), log1p(expNegative(f32x4.neg(f32x4.abs(z)))));
 }
 
 export function logDecayGate(a: usize, aLog: usize, dtBias: usize, g: usize, rows: i32, heads: i32): void {

@@ -1,8 +1,7 @@
 // Gated RMSNorm of rows, y = (w ⊙ x̂) ⊙ act(z) with x̂ = r·x, r = (mean x² + ε)^{-1/2}; act is silu or the
-// sigmoid. Two vectors a turn share the exponential's constants, which cost more to load than to use. A mask
-// `silu` tells which activation it is.
+// sigmoid: the mask `silu` tells which.
 import { inverseRms } from './rms-norm';
-import { sigmoid } from './math';
+import { sigmoid } from './sigmoid';
 import { loadUpTo, reject, storeUpTo, sumLanes } from './vectors';
 
 export function rmsNormGated(
@@ -13,11 +12,18 @@ export function rmsNormGated(
   for (let row = 0; row < rows; row++, x += stride, gate += stride, y += stride) {
     const factor = f32x4.splat(inverseRms(x, width, eps));
     let c = 0;
-    for (; c + 8 <= width; c += 8) {
-      forward(x, gate, weight, y, c, 4, factor, silu);
-      forward(x, gate, weight, y, c + 4, 4, factor, silu);
+    for (; c + 16 <= width; c += 16) {
+      const at = usize(c) << 2, z = gate + at;
+      const z0 = v128.load(z), z1 = v128.load(z, 16), z2 = v128.load(z, 32), z3 = v128.load(z, 48);
+      forward(z0, x, weight, y, at, 4, factor, silu);
+      forward(z1, x, weight, y, at + 16, 4, factor, silu);
+      forward(z2, x, weight, y, at + 32, 4, factor, silu);
+      forward(z3, x, weight, y, at + 48, 4, factor, silu);
     }
-    for (; c < width; c += 4) forward(x, gate, weight, y, c, width - c, factor, silu);
+    for (; c < width; c += 4) {
+      const at = usize(c) << 2, left = width - c;
+      forward(loadUpTo(gate + at, left), x, weight, y, at, left, factor, silu);
+    }
   }
 }
 
@@ -37,14 +43,19 @@ export function rmsNormGatedBackward(
     const factor = f32x4.splat(scale);
     let products = f32x4.splat(0);
     let c = 0;
-    for (; c + 8 <= width; c += 8) {
-      const some = backward(x, gate, weight, dy, dx, dGate, dWeight, c, 4, factor, silu);
-      const more = backward(x, gate, weight, dy, dx, dGate, dWeight, c + 4, 4, factor, silu);
-      products = f32x4.add(products, f32x4.add(some, more));
+    for (; c + 16 <= width; c += 16) {
+      const at = usize(c) << 2, z = gate + at;
+      const z0 = v128.load(z), z1 = v128.load(z, 16), z2 = v128.load(z, 32), z3 = v128.load(z, 48);
+      const p0 = backward(z0, x, weight, dy, dx, dGate, dWeight, at, 4, factor, silu);
+      const p1 = backward(z1, x, weight, dy, dx, dGate, dWeight, at + 16, 4, factor, silu);
+      const p2 = backward(z2, x, weight, dy, dx, dGate, dWeight, at + 32, 4, factor, silu);
+      const p3 = backward(z3, x, weight, dy, dx, dGate, dWeight, at + 48, 4, factor, silu);
+      products = f32x4.add(products, f32x4.add(f32x4.add(p0, p1), f32x4.add(p2, p3)));
     }
     for (; c < width; c += 4) {
-      const some = backward(x, gate, weight, dy, dx, dGate, dWeight, c, width - c, factor, silu);
-      products = f32x4.add(products, some);
+      const at = usize(c) << 2, left = width - c;
+      const z = loadUpTo(gate + at, left);
+      products = f32x4.add(products, backward(z, x, weight, dy, dx, dGate, dWeight, at, left, factor, silu));
     }
     reject(dx, dx, x, (sumLanes(products) / f32(width)) * scale, scale, width);
     x += stride, gate += stride, dy += stride, dx += stride, dGate += stride;
@@ -53,10 +64,8 @@ export function rmsNormGatedBackward(
 
 @inline
 function forward(
-  x: usize, gate: usize, weight: usize, y: usize, c: i32, left: i32, factor: v128, silu: v128,
+  z: v128, x: usize, weight: usize, y: usize, at: usize, left: i32, factor: v128, silu: v128,
 ): void {
-  const at = usize(c) << 2;
-  const z = loadUpTo(gate + at, left);
   const normal = f32x4.mul(f32x4.mul(loadUpTo(x + at, left), factor), loadUpTo(weight + at, left));
   const act = f32x4.mul(sigmoid(z), v128.bitselect(z, f32x4.splat(1), silu));
   storeUpTo(y + at, f32x4.mul(normal, act), left);
@@ -65,12 +74,10 @@ function forward(
 /** dGate and the row's part of dWeight; h goes to dx for now. Returns h ⊙ x̂. */
 @inline
 function backward(
-  x: usize, gate: usize, weight: usize, dy: usize, dx: usize, dGate: usize, dWeight: usize,
-  c: i32, left: i32, factor: v128, silu: v128,
+  z: v128, x: usize, weight: usize, dy: usize, dx: usize, dGate: usize, dWeight: usize,
+  at: usize, left: i32, factor: v128, silu: v128,
 ): v128 {
   const one = f32x4.splat(1);
-  const at = usize(c) << 2;
-  const z = loadUpTo(gate + at, left);
   const w = loadUpTo(weight + at, left);
   const slope = loadUpTo(dy + at, left);
   const normal = f32x4.mul(loadUpTo(x + at, left), factor);

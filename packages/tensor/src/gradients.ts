@@ -2,6 +2,7 @@
 // (traps 6, 7), and some are wrong or slow; registering ours makes them the same in Node, bundlers and browsers.
 import * as tf from '@tensorflow/tfjs-core';
 import type { NamedAttrMap, Tensor } from '@tensorflow/tfjs-core';
+import { cumsum } from './cumsum.ts';
 
 type Thunks = Record<string, () => Tensor>;
 interface Rule {
@@ -160,7 +161,7 @@ const rules: Record<string, Rule> = {
   },
   [tf.Cumsum]: {
     grad: (dy, _, { axis, exclusive, reverse }) => ({
-      x: () => tf.cumsum(dy, axis as number, Boolean(exclusive), !reverse),
+      x: () => cumsum(dy, axis as number, { exclusive: Boolean(exclusive), reverse: !reverse }),
     }),
   },
   [tf.BatchMatMul]: matMulGrad,

@@ -6,6 +6,7 @@ export type {
 } from './types.ts';
 export * from './autodiff.ts';
 export * from './backend/index.ts';
+export * from './cumsum.ts';
 export * from './define-op.ts';
 export * from './errors.ts';
 export * from './gather.ts';

@@ -105,16 +105,3 @@ export const logicalNot = (a: Tensor): Tensor => noGrad(() => tf.logicalNot(a));
 export const floor = (a: Tensor): Tensor => noGrad(() => tf.floor(a));
 export const argMax = (x: Tensor, axis = -1): Tensor =>
   noGrad(() => tf.argMax(x, axis < 0 ? axis + x.rank : axis));
-
-/**
- * Inclusive or exclusive running sum along any axis, with the right gradient (trap 1: tfjs's own gradient transposes
- * when the axis is not the last, silently where the sizes agree).
- */
-export function cumsum(x: Tensor, axis: number, { exclusive = false, reverse = false } = {}): Tensor {
-  const from = axis < 0 ? axis + x.rank : axis;
-  const last = x.rank - 1;
-  if (from === last) return tf.cumsum(x, last, exclusive, reverse);
-  const order = [...Array(x.rank).keys()].filter((i) => i !== from).concat(from);
-  const back = order.map((_, i) => order.indexOf(i));
-  return tf.transpose(tf.cumsum(tf.transpose(x, order), last, exclusive, reverse), back);
-}
