@@ -18,7 +18,7 @@ async function gzippedBytes({ folder, manifest }) {
   const all = entries.map((path, i) => `export * as entry${i} from '${join(folder, path)}';`).join('\n');
   const bundle = await rolldown({
     input: 'virtual:all',
-    external: (id) => !/^[./\0]|^[A-Z]:|^virtual:/.test(id),
+    external: (id) => !/^[./\0]|^[A-Z]:|^virtual:|^@oxc-project\/runtime\//.test(id),
     plugins: [
       {
         name: 'all-entries',

@@ -25,10 +25,22 @@ function entries() {
   );
 }
 
+/** The packages that users have when they have this one. */
+const installed = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }));
+
+/** @param {string} id what an import names */
+function isForeign(id) {
+  // Its own files, and what the compiler adds for newer syntax (`using`), which Rolldown brings itself.
+  if (/^[./\0]|^[A-Z]:|^@oxc-project\/runtime\//.test(id)) return false;
+  const name = id.split('/', id.startsWith('@') ? 2 : 1).join('/');
+  if (id.startsWith('node:') || installed.has(name)) return true;
+  throw new Error(`${manifest.name} imports ${id}, but its package.json does not depend on ${name}.`);
+}
+
 async function buildModules() {
   const bundle = await rolldown({
     input: [...new Set(entries())],
-    external: (id) => !/^[./\0]|^[A-Z]:/.test(id),
+    external: isForeign,
     platform: manifest.bin ? 'node' : 'neutral',
     transform: { target: 'es2022' },
     plugins: [wgsl()],

@@ -4,7 +4,7 @@ import { cannotRun, note } from '../checks/note.js';
 import { provideAdapter } from './adapter.js';
 
 provideAdapter();
-const { MNEMIX_WEBGPU: kind, MNEMIX_WEBGPU_REASON: reason = 'MNEMIX_WEBGPU is set' } = process.env;
+const { MNEMIX_WEBGPU: kind, MNEMIX_WEBGPU_REASON: reason = 'chosen by MNEMIX_WEBGPU' } = process.env;
 if (kind === 'none') cannotRun(`no WebGPU adapter: ${reason}`);
 
 console.log(`adapter: ${kind}, ${reason}`);

@@ -47,7 +47,7 @@ function isFirstLargest(row: usize, target: i32, best: f32): bool {
   return true;
 }
 
-/** loss, correct, counted: one number each; of each row that counts: largest, and logSum = ln Σ_c e^{ℓ_c − largest}. */
+/** One number each: loss, correct, counted. For each row that counts: largest and ln Σ_c e^{ℓ_c − largest}. */
 export function crossEntropy(
   logits: usize, targets: usize, loss: usize, correct: usize, counted: usize, largest: usize, logSum: usize,
   rows: i32, classes: i32, ignore: i32,

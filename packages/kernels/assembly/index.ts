@@ -11,3 +11,5 @@ export { rmsNormGated, rmsNormGatedBackward } from './rms-norm-gated';
 export { routeGather, routeMix, routeMixBackward } from './route-mix';
 export { shortConv, shortConvBackward } from './short-conv';
 export { swiGlu, swiGluBackward } from './swi-glu';
+export { linear, linearBackward, linearBackwardScratch, linearScratch } from './linear';
+export { groupedLinear, groupedLinearBackward } from './grouped-linear';

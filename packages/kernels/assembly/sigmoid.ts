@@ -1,12 +1,12 @@
-// The exponential where it cannot overflow, and the sigmoid on top of it. Their constants cost more to load than to
-// use, so callers load four vectors first and then work on them in turn: that shares the constants, and takes half
-// the time of one vector at a time.
+// The exponential where it cannot overflow, and the sigmoid on top of it. Their constants cost more to load
+// than to use, so callers load four vectors first and then work on them in turn: that shares the constants,
+// and takes half the time of one vector at a time.
 
 /** e^x of four numbers x ≤ 0, to 2e-7. Below −87.3, where results would be subnormal, 0; NaN stays NaN. */
 @inline
 export function expNegative(x: v128): v128 {
-  // x = n·ln 2 + r, |r| ≤ ln 2 / 2, with ln 2 in two parts so that r keeps its digits. Adding 1.5·2^23 rounds to
-  // the whole number n, and leaves it in the low bits, from where it goes to the exponent.
+  // x = n·ln 2 + r, |r| ≤ ln 2 / 2, with ln 2 in two parts so that r keeps its digits. Adding 1.5·2^23 rounds
+  // to the whole number n, and leaves it in the low bits, from where it goes to the exponent.
   const magic = f32x4.splat(12582912);
   const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504088896341)), magic);
   const n = f32x4.sub(shifted, magic);

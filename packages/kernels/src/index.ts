@@ -13,3 +13,4 @@ export * from './route-plan/index.ts';
 export * from './route-mix/index.ts';
 export * from './adam-w/index.ts';
 export * from './rms-norm-gated/index.ts';
+export * from './linear/index.ts';

@@ -27,6 +27,16 @@ const cases = [
     inputs: 8,
     outputs: 4,
   },
+  {
+    name: 'groups of more than one block, with odd widths',
+    segments: [
+      { row: 0, start: 70, length: 66 },
+      { row: 0, start: 0, length: 67 },
+    ],
+    total: 137,
+    inputs: 3,
+    outputs: 9,
+  },
 ] satisfies { segments: Segments; [key: string]: unknown }[];
 
 function inputsOf({ segments, total, inputs, outputs }: (typeof cases)[number]) {

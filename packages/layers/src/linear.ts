@@ -1,5 +1,6 @@
 // Affine maps of rows. Weights are [out, in], as in PyTorch.
-import { add, checkShapes, matMul, type Rng, type Tensor1D, type Tensor2D } from '@mnemix/tensor';
+import { linear as linearMap } from '@mnemix/kernels';
+import type { Rng, Tensor1D, Tensor2D } from '@mnemix/tensor';
 
 export interface LinearParams {
   /** [out, in] */
@@ -10,11 +11,7 @@ export interface LinearParams {
 }
 
 /** x [N, in] → x·Wᵀ + b [N, out]. */
-export function linear(x: Tensor2D, { weight, bias }: LinearParams): Tensor2D {
-  checkShapes('linear', { x: [x, ['N', 'in']], weight: [weight, ['out', 'in']], bias: [bias, ['out']] });
-  const y = matMul(x, weight, false, true) as Tensor2D;
-  return bias === undefined ? y : add(y, bias);
-}
+export const linear = (x: Tensor2D, { weight, bias }: LinearParams): Tensor2D => linearMap({ x, weight, bias });
 
 /** fla's gain for the projections of its recurrent layers. */
 const FLA_GAIN = 2 ** -2.5;

@@ -9,7 +9,7 @@ import {
 } from '@mnemix/layers';
 import { route } from '@mnemix/router';
 import {
-  add, checkConfig, checkShapes, countElements, matMul, reshape, tidy,
+  add, checkConfig, checkShapes, countElements, reshape, tidy,
   type ParamTree, type Tensor2D, type Tensor3D,
 } from '@mnemix/tensor';
 import { initMom, sharedParams, stackedParams, type MomParams } from './parameters.ts';
@@ -83,7 +83,7 @@ export function mom<P extends CellParams, S extends State, I>(options: MomConfig
   };
 
   const readRouted = (params: MomParams, tokens: Tensor2D, sequences: Sequences, state: S | undefined) => {
-    const logits = matMul(tokens, params.gate.weight, false, true) as Tensor2D;
+    const logits = linear(tokens, params.gate);
     const { choices, weights } = route(logits, topK);
     const plan = routePlan(choices, { memories, sequences });
     const cellParams = (singleKvProj ? sharedParams : stackedParams)(params, copied) as P;

@@ -3,19 +3,19 @@ import type { ConfigInput } from '../config.ts';
 
 export const recall: ConfigInput = {
   name: 'recall',
-  task: { kind: 'recall', tokens: 32, pairs: 6, vocabSize: 40 },
+  task: { kind: 'recall', tokens: 20, pairs: 4, vocabSize: 32 },
   model: {
-    width: 32,
+    width: 64,
     layers: 2,
     cell: 'gated_delta_net',
     heads: 1,
-    keyWidth: 8,
+    keyWidth: 16,
     memories: 4,
     topK: 2,
     shared: true,
   },
-  optimizer: { learningRate: 5e-3, schedule: 'constant', warmupSteps: 20 },
-  training: { steps: 1500, batch: 64, stopAt: 0.99, evalEvery: 50, evalSequences: 256 },
-  // Two routed memories and the shared one answer each token: three times the values make up for them.
-  beside: { single: { memories: 1, topK: 1, shared: false, valueWidth: 24 } },
+  optimizer: { learningRate: 0.01, schedule: 'linear', finalRatio: 0.1 },
+  training: { steps: 800, batch: 64, stopAt: 0.99, evalEvery: 50, evalSequences: 256 },
+  // A token reads two routed memories and the shared one: three times the values are as much state in use.
+  beside: { single: { memories: 1, topK: 1, shared: false, valueWidth: 48 } },
 };

@@ -1,21 +1,22 @@
 // One linear map per group of rows.
 import { checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
 import type { Sequences } from '../sequences.ts';
-import * as host from './host.ts';
+import * as cpu from './cpu.ts';
 import * as portable from './portable.ts';
+import * as wasm from './wasm.ts';
 
 const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>({
   name: 'GroupedLinearBackward',
   outputs: ['dx', 'dWeight', 'dBias'],
   portable: portable.backward,
-  kernels: host.backward,
+  kernels: { ...cpu.backward, ...wasm.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   name: 'GroupedLinear',
   outputs: ['y'],
   portable: portable.forward,
-  kernels: host.forward,
+  kernels: { ...cpu.forward, ...wasm.forward },
   gradient: ({ inputs, grads }) => {
     const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy: grads.y }, {});
     return { x: dx, weight: dWeight, bias: dBias };

@@ -1,6 +1,5 @@
-// The grouped linear map on backends whose data lie in host memory: the kernel reads there where each group's
-// rows are, and leaves each product to the backend. No product has a transposed operand, which WASM
-// multiplies ten times slower than it transposes it beforehand.
+// The grouped linear map on the `cpu` backend: it reads on the host where each group's rows are, and leaves each
+// product to the backend.
 import {
   hostOutput,
   hostView,
@@ -8,7 +7,6 @@ import {
   reshape,
   slice,
   tidy,
-  transpose,
   type BackendKernel,
   type Tensor,
   type Tensor2D,
@@ -22,7 +20,7 @@ const forwardKernel: BackendKernel<Inputs, object> = ({ inputs, backend }) => {
   const matrices = reshape(weight, [groups * outputs, depth]);
   const y = zeroOutput(backend, [x.shape[0] as number, outputs]);
   forEachGroup(inputs, backend, (m, start, length) => {
-    const product = matMul(rows(x, start, length), transpose(rows(matrices, m * outputs, outputs)));
+    const product = matMul(rows(x, start, length), rows(matrices, m * outputs, outputs), false, true);
     write(backend, y, start * outputs, product);
     if (bias) addToRows(view(backend, y).subarray(start * outputs), length, row(backend, bias, m));
   });
@@ -40,15 +38,15 @@ const backwardKernel: BackendKernel<BackwardInputs, object> = ({ inputs, backend
   forEachGroup(inputs, backend, (m, start, length) => {
     const own = rows(dy, start, length);
     write(backend, dx, start * depth, matMul(own, rows(matrices, m * outputs, outputs)));
-    write(backend, dWeight, m * outputs * depth, matMul(transpose(own), rows(x, start, length)));
+    write(backend, dWeight, m * outputs * depth, matMul(own, rows(x, start, length), true, false));
     if (bias) row(backend, dBias, m).set(sumOfRows(view(backend, own), outputs));
   });
   matrices.dispose();
   return [dx, dWeight, dBias];
 };
 
-export const forward = { cpu: forwardKernel, wasm: forwardKernel };
-export const backward = { cpu: backwardKernel, wasm: backwardKernel };
+export const forward = { cpu: forwardKernel };
+export const backward = { cpu: backwardKernel };
 
 /** tfjs passes kernels whole tensors, though it promises less. */
 const tensors = <I>(inputs: object): I => inputs as I;
@@ -70,9 +68,8 @@ function forEachGroup(
   backend: unknown,
   f: (m: number, start: number, length: number) => void,
 ): void {
-  // Copies: a view would not survive the growth of WASM's memory.
-  const first = Array.from(hostView(backend, starts).data);
-  Array.from(hostView(backend, lengths).data).forEach((length, m) => {
+  const first = hostView(backend, starts).data;
+  hostView(backend, lengths).data.forEach((length, m) => {
     if (length > 0) tidy(() => f(m, first[m] as number, length));
   });
 }
