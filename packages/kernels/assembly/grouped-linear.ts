@@ -1,4 +1,5 @@
-// One linear map per group of rows: group m has the `lengths[m]` rows from `starts[m]` on, and the m-th matrix.
+// One linear map per group of rows. Group m has the `lengths[m]` rows from `starts[m]` on, and the m-th
+// matrix.
 import { linear, linearBackward } from './linear';
 import { coversRows } from './tiles';
 

@@ -93,9 +93,7 @@ function multiplyRows(
 }
 
 /** [count, width], rows `stride` bytes apart → strips of `size` rows, each [width, size]. */
-function packRows(
-  from: usize, stride: usize, to: usize, count: i32, width: i32, size: i32,
-): void {
+function packRows(from: usize, stride: usize, to: usize, count: i32, width: i32, size: i32): void {
   const step = bytes(1, size);
   for (let row = 0; row < padded(count, size); row += 4) {
     const left = count - row, first = from + usize(row) * stride;
@@ -125,9 +123,7 @@ function packRows(
 }
 
 /** [count, width], rows `stride` bytes apart → strips of `size` columns, each [count, size]. */
-function packColumns(
-  from: usize, stride: usize, to: usize, count: i32, width: i32, size: i32,
-): void {
+function packColumns(from: usize, stride: usize, to: usize, count: i32, width: i32, size: i32): void {
   const step = bytes(1, size);
   for (let column = 0; column < padded(width, size); column += 4) {
     const left = width - column;
@@ -136,12 +132,17 @@ function packColumns(
     if (left >= 4) {
       for (let row = 0; row < count; row++, at += stride, strip += step) v128.store(strip, v128.load(at));
     } else {
-      for (let row = 0; row < count; row++, at += stride, strip += step) v128.store(strip, loadUpTo(at, left));
+      for (let row = 0; row < count; row++, at += stride, strip += step) {
+        v128.store(strip, loadUpTo(at, left));
+      }
     }
   }
 }
 
-/** to [rows, columns] = A·B + added, unless that is 0. Strides are of rows, in bytes; `edge` is room for a tile. */
+/**
+ * to [rows, columns] = A·B, plus `added` unless that is 0. Strides are of rows, in bytes; `edge` is room for a
+ * tile.
+ */
 function multiply(
   strips: usize, panels: usize, depth: i32, added: usize, addedStride: usize, to: usize, stride: usize,
   rows: i32, columns: i32, edge: usize,

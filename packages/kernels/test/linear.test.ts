@@ -54,7 +54,7 @@ describe.each(['cpu', 'wasm'] as const)('linear on %s', (backend) => {
     }
   });
 
-  it.each(largeCases)('has the gradients of the formula for $rows rows, $inputs to $outputs', async (shape) => {
+  it.each(largeCases)('has the right gradients for $rows rows, $inputs to $outputs', async (shape) => {
     const { dy, ...inputs } = inputsOf(shape);
     const { x, weight } = inputs;
     const actual = await runOp(inputs, (t) => ({ y: linear(t as never) }), { y: dy });
@@ -106,13 +106,15 @@ describe.each(['cpu', 'wasm'] as const)('linear on %s', (backend) => {
     expect(() => linear({ x: zeros([6, 4]), weight: zeros([3, 5]) })).toThrow(
       /linear\(weight\): expected shape \[out=3, in=4\], found \[3, 5\]/,
     );
-    expect(() => linear({ x: zeros([6, 4]), weight: zeros([3, 4]), bias: zeros([4]) })).toThrow(/linear\(bias\)/);
+    expect(() => linear({ x: zeros([6, 4]), weight: zeros([3, 4]), bias: zeros([4]) })).toThrow(
+      /linear\(bias\)/,
+    );
   });
 });
 
 it('leaves large products to a backend with many threads', () => {
   const backend = { wasm: { tfjs: { getThreadsCount: () => 4 } } };
-  const [x, weight] = [zeros([4096, 128]), zeros([128, 128])];
-  expect(wasm.forward.wasm({ inputs: { x, weight, bias: zeros([128]) }, attrs: {}, backend })).toBeUndefined();
+  const [x, weight, bias] = [zeros([4096, 128]), zeros([128, 128]), zeros([128])];
+  expect(wasm.forward.wasm({ inputs: { x, weight, bias }, attrs: {}, backend })).toBeUndefined();
   expect(wasm.backward.wasm({ inputs: { x, weight, dy: x }, attrs: {}, backend })).toBeUndefined();
 });

@@ -21,4 +21,23 @@ onWebgpu('traps', (backend) => {
       expect(await read(grads)).toEqual(Array.from({ length: size }, (_, i) => size - i));
     }
   });
+
+  it('25: booleans and integers can be cast to floats and moved', async () => {
+    const mask = m.greater(m.tensor3d([[[1, -1, 2], [3, -4, -5]]]), 0);
+    expect(await read(m.transpose(m.cast(mask, 'float32'), [0, 2, 1]))).toEqual([1, 1, 0, 0, 1, 0]);
+    expect(await read(m.sum(m.cast(mask, 'float32'), 1))).toEqual([2, 0, 1]);
+    const integers = m.tensor3d([[[1, 2, 3], [4, 5, -6]]], undefined, 'int32');
+    const moved = m.transpose(integers, [0, 2, 1]);
+    expect(moved.dtype).toBe('int32');
+    expect(await read(moved)).toEqual([1, 4, 2, 5, 3, -6]);
+    expect(await read(m.sum(m.cast(integers, 'float32'), 1))).toEqual([5, 7, -3]);
+  });
+
+  it('25: a cast leaves nothing behind', () => {
+    const x = m.tensor1d([1, 2], 'int32');
+    const before = m.memory();
+    m.tidy(() => void m.transpose(m.cast(m.reshape(x, [1, 1, 2]), 'float32'), [2, 0, 1]));
+    expect(m.memory().numTensors).toBe(before.numTensors);
+    expect(m.memory().numDataBuffers).toBe(before.numDataBuffers);
+  });
 });

@@ -1,5 +1,5 @@
-// The grouped linear map on the `cpu` backend: it reads on the host where each group's rows are, and leaves each
-// product to the backend.
+// The grouped linear map on the `cpu` backend: it reads on the host where each group's rows are, and leaves
+// each product to the backend.
 import {
   hostOutput,
   hostView,

@@ -13,7 +13,11 @@ export const forward = wasmKernel<Inputs, object>({
 });
 
 export const backward = wasmKernel<BackwardInputs, object>({
-  outputs: ({ x, weight }) => [{ shape: x.shape }, { shape: weight.shape }, { shape: weight.shape.slice(0, 2) }],
+  outputs: ({ x, weight }) => [
+    { shape: x.shape },
+    { shape: weight.shape },
+    { shape: weight.shape.slice(0, 2) },
+  ],
   run: ({ exports, inputs, outputs: [dx = 0, dWeight = 0, dBias = 0], shapes, scratch }) => {
     const { x, weight, starts, lengths, dy } = inputs;
     const { groups, rows, width, outputs } = sizes(shapes);

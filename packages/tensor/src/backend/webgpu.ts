@@ -3,6 +3,7 @@ import { env, type KernelBackend } from '@tensorflow/tfjs-core';
 import { isNode } from './environment.ts';
 import { dawn, releaseDawn } from './dawn.ts';
 import { watchDevice } from './health.ts';
+import { installWebgpuKernels } from './webgpu-kernels.ts';
 import type { BackendReport, Opened } from './report.ts';
 
 export interface WebgpuOptions {
@@ -57,6 +58,7 @@ async function open(
   const limits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
   const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
+  installWebgpuKernels();
   // Small ops would otherwise run on the CPU or the GPU depending on where their inputs were last (trap 3).
   env().set('WEBGPU_CPU_FORWARD', false);
   const instance: KernelBackend = new WebGPUBackend(device as never, adapter.info as never);
