@@ -4,7 +4,17 @@ import { createLm, type LmConfig, type LmParams } from '@mnemix/lm';
 import { adamW, type AdamWState } from '@mnemix/optim';
 import { mqar } from '@mnemix/tasks';
 import {
-  disposeTree, matMul, openBackend, profileKernels, Rng, tensor2d, tidy, valueAndGrad, type BackendReport, type KernelTime, type Tensor2D,
+  disposeTree,
+  matMul,
+  openBackend,
+  profileKernels,
+  Rng,
+  tensor2d,
+  tidy,
+  valueAndGrad,
+  type BackendReport,
+  type KernelTime,
+  type Tensor2D,
 } from '@mnemix/tensor';
 import { trainingFlops } from './flops.ts';
 import { spread, type Spread } from './statistics.ts';
@@ -49,7 +59,13 @@ interface Training {
 }
 
 /** @param steps measured after three to warm up */
-export async function benchCpu({ steps, backend = 'wasm' }: { steps: number; backend?: 'wasm' | 'cpu' }): Promise<CpuResult> {
+export async function benchCpu({
+  steps,
+  backend = 'wasm',
+}: {
+  steps: number;
+  backend?: 'wasm' | 'cpu';
+}): Promise<CpuResult> {
   const report = await openBackend(backend);
   const model = createLm(referenceModel);
   const optimiser = adamW({ clipNorm: 1 });
@@ -115,7 +131,10 @@ export function formatCpu(result: CpuResult): string {
   const whole = result.kernels.reduce((sum, kernel) => sum + kernel.milliseconds, 0);
   const rows = result.kernels
     .slice(0, 25)
-    .map(({ name, calls, milliseconds: ms }) => `| ${name.replace(/\(.*/, '')} | ${calls} | ${ms.toFixed(2)} | ${((100 * ms) / whole).toFixed(1)} % |`);
+    .map(
+      ({ name, calls, milliseconds: ms }) =>
+        `| ${name.replace(/\(.*/, '')} | ${calls} | ${ms.toFixed(2)} | ${((100 * ms) / whole).toFixed(1)} % |`,
+    );
   return [
     `Two-layer Mixture-of-Memories, width ${result.model.width}, ${BATCH} sequences of ${TOKENS} tokens, training step with AdamW.`,
     `Node ${node}, backend ${backend.name}, ${backend.threads ?? 1} threads.`,
@@ -134,4 +153,3 @@ export function formatCpu(result: CpuResult): string {
     '',
   ].join('\n');
 }
-

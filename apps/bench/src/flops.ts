@@ -15,7 +15,10 @@ function gatedDeltaNet(config: Extract<CellConfig, { type: 'gated_delta_net' }>,
   const [keys, values] = [heads * headWidth, heads * headWidth * expandV];
   return {
     common: 2 * width * (keys + 2 * values),
-    perMemory: 2 * width * (keys + values + 2 * heads) + 2 * convolution * (2 * keys + values) + 7 * heads * headWidth ** 2 * expandV,
+    perMemory:
+      2 * width * (keys + values + 2 * heads) +
+      2 * convolution * (2 * keys + values) +
+      7 * heads * headWidth ** 2 * expandV,
   };
 }
 

@@ -2,9 +2,26 @@
 //   S ← (I − β k kᵀ) S + β k vᵀ ,  o = Sᵀ q ,  β = σ(W_b x)
 import { deltaRule, l2Norm } from '@mnemix/kernels';
 import {
-  initConvolution, initLinear, type CellParams, type ConvolutionParams, type LinearParams, type MemoryCell,
+  initConvolution,
+  initLinear,
+  type CellParams,
+  type ConvolutionParams,
+  type LinearParams,
+  type MemoryCell,
 } from '@mnemix/layers';
-import { checkConfig, div, mul, ones, sigmoid, silu, sum, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from '@mnemix/tensor';
+import {
+  checkConfig,
+  div,
+  mul,
+  ones,
+  sigmoid,
+  silu,
+  sum,
+  type Tensor1D,
+  type Tensor2D,
+  type Tensor3D,
+  type Tensor4D,
+} from '@mnemix/tensor';
 import { activations, type Activation } from './activations.ts';
 import { readout, type NormParams } from './readout.ts';
 import { convolve, toHeads, type Windows } from './streams.ts';
@@ -59,8 +76,16 @@ interface DeltaNetInputs {
 
 export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, DeltaNetState, DeltaNetInputs> {
   const config = {
-    expandK: 1, expandV: 1, convolution: 4, activation: 'silu' as Activation, norm: 'l2' as const, beta: true,
-    negativeEigenvalues: false, gate: false, normEps: 1e-5, ...options,
+    expandK: 1,
+    expandV: 1,
+    convolution: 4,
+    activation: 'silu' as Activation,
+    norm: 'l2' as const,
+    beta: true,
+    negativeEigenvalues: false,
+    gate: false,
+    normEps: 1e-5,
+    ...options,
   };
   const { width, heads, convolution, activation, normEps } = config;
   const keySize = width * config.expandK;

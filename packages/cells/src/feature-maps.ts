@@ -1,7 +1,22 @@
 // Feature maps φ of linear attention, applied to each head of queries or keys: [N,H,D] → [N,H,D'].
 import type { CellParams, LinearParams } from '@mnemix/layers';
 import { linear } from '@mnemix/layers';
-import { add, concat, mul, neg, relu, reshape, slice, softmax, tensor2d, zeros, type Rng, type Tensor, type Tensor2D, type Tensor3D } from '@mnemix/tensor';
+import {
+  add,
+  concat,
+  mul,
+  neg,
+  relu,
+  reshape,
+  slice,
+  softmax,
+  tensor2d,
+  zeros,
+  type Rng,
+  type Tensor,
+  type Tensor2D,
+  type Tensor3D,
+} from '@mnemix/tensor';
 import { elu } from './activations.ts';
 
 export interface FeatureMap {
@@ -37,13 +52,18 @@ const square = (rng: Rng, width: number): LinearParams => {
 };
 
 const identityMatrix = (width: number): Tensor2D =>
-  tensor2d(Array.from({ length: width }, (_, i) => Array.from({ length: width }, (__, j) => (i === j ? 1 : 0))));
+  tensor2d(
+    Array.from({ length: width }, (_, i) => Array.from({ length: width }, (__, j) => (i === j ? 1 : 0))),
+  );
 
 /** x rolled by `shift` places along the last axis. */
 function roll(x: Tensor3D, shift: number): Tensor {
   const [rows, heads, width] = x.shape;
   return concat(
-    [slice(x, [0, 0, width - shift], [rows, heads, shift]), slice(x, [0, 0, 0], [rows, heads, width - shift])],
+    [
+      slice(x, [0, 0, width - shift], [rows, heads, shift]),
+      slice(x, [0, 0, 0], [rows, heads, width - shift]),
+    ],
     2,
   );
 }
@@ -56,13 +76,20 @@ export const featureMaps = {
   /** Products of [relu(x), −relu(x)] with its rolls (Schlag et al. 2021, as fla computes it). */
   dpfp: withoutParameters(2 * DPFP_ROLLS, (x) => {
     const both = concat([relu(x), neg(relu(x))], 2) as Tensor3D;
-    return concat(Array.from({ length: DPFP_ROLLS }, (_, i) => mul(both, roll(both, i + 1))), 2);
+    return concat(
+      Array.from({ length: DPFP_ROLLS }, (_, i) => mul(both, roll(both, i + 1))),
+      2,
+    );
   }),
   /** (W₁x + b₁) ⊙ (W₂x + b₂): fla's default. */
   elementwise_product: {
     expansion: 1,
-    init: (rng, width) => ({ layer1: square(rng.fold('layer1'), width), layer2: square(rng.fold('layer2'), width) }),
-    apply: ({ layer1, layer2 }, x) => mul(perHead(x, layer1 as LinearParams), perHead(x, layer2 as LinearParams)),
+    init: (rng, width) => ({
+      layer1: square(rng.fold('layer1'), width),
+      layer2: square(rng.fold('layer2'), width),
+    }),
+    apply: ({ layer1, layer2 }, x) =>
+      mul(perHead(x, layer1 as LinearParams), perHead(x, layer2 as LinearParams)),
   },
   /** softmax([2(Wx+b), −2(Wx+b)]) (Zhang et al. 2024, "Hedgehog"). */
   hedgehog: {

@@ -3,9 +3,25 @@
 // with k, q normalised, g = −e^{A_log}·softplus(W_a x + dt_bias), β = σ(W_b x), or 2σ for eigenvalues in (−1, 1).
 import { deltaRule, l2Norm, logDecayGate } from '@mnemix/kernels';
 import {
-  initConvolution, initLinear, type CellParams, type ConvolutionParams, type LinearParams, type MemoryCell,
+  initConvolution,
+  initLinear,
+  type CellParams,
+  type ConvolutionParams,
+  type LinearParams,
+  type MemoryCell,
 } from '@mnemix/layers';
-import { checkConfig, mul, ones, sigmoid, tensor1d, type Rng, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from '@mnemix/tensor';
+import {
+  checkConfig,
+  mul,
+  ones,
+  sigmoid,
+  tensor1d,
+  type Rng,
+  type Tensor1D,
+  type Tensor2D,
+  type Tensor3D,
+  type Tensor4D,
+} from '@mnemix/tensor';
 import { readout, type NormParams } from './readout.ts';
 import { convolve, repeatHeads, toHeads, type Windows } from './streams.ts';
 
@@ -63,9 +79,16 @@ export function gatedDeltaNet(
   options: GatedDeltaNetConfig,
 ): MemoryCell<GatedDeltaNetParams, GatedDeltaNetState, GatedDeltaNetInputs> {
   const config = {
-    expandV: 2, valueHeads: options.heads, convolution: 4, gate: true, negativeEigenvalues: false, normEps: 1e-5, ...options,
+    expandV: 2,
+    valueHeads: options.heads,
+    convolution: 4,
+    gate: true,
+    negativeEigenvalues: false,
+    normEps: 1e-5,
+    ...options,
   };
-  const { width, heads, headWidth, expandV, valueHeads, convolution, gate, negativeEigenvalues, normEps } = config;
+  const { width, heads, headWidth, expandV, valueHeads, convolution, gate, negativeEigenvalues, normEps } =
+    config;
   checkConfig(
     valueHeads % heads === 0,
     'gatedDeltaNet(valueHeads)',
@@ -131,7 +154,11 @@ export function gatedDeltaNet(
         k: repeatHeads(l2Norm(toHeads(values.k, heads)) as Tensor3D, group),
         v: toHeads(values.v, valueHeads),
         beta: negativeEigenvalues ? mul(beta, 2) : beta,
-        logDecay: logDecayGate({ a: context.linear(params.a_proj), aLog: params.A_log, dtBias: params.dt_bias }) as Tensor2D,
+        logDecay: logDecayGate({
+          a: context.linear(params.a_proj),
+          aLog: params.A_log,
+          dtBias: params.dt_bias,
+        }) as Tensor2D,
         windows,
       };
     },

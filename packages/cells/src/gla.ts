@@ -2,7 +2,18 @@
 //   S ← Diag(e^g) S + k vᵀ ,  o = Sᵀ q ,  g = ln σ(W₂ W₁ x + b) / τ  for each key channel
 import { diagonalDecay } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
-import { checkConfig, div, logSigmoid, maximum, ones, zeros, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from '@mnemix/tensor';
+import {
+  checkConfig,
+  div,
+  logSigmoid,
+  maximum,
+  ones,
+  zeros,
+  type Tensor1D,
+  type Tensor2D,
+  type Tensor3D,
+  type Tensor4D,
+} from '@mnemix/tensor';
 import { activations, type Activation } from './activations.ts';
 import { readout, type NormParams } from './readout.ts';
 import { toHeads } from './streams.ts';
@@ -52,8 +63,14 @@ interface GlaInputs {
 
 export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInputs> {
   const config = {
-    expandK: 0.5, expandV: 1, gateNormalizer: 16, gateRank: 16, activation: 'identity' as Activation, gate: true,
-    normEps: 1e-5, ...options,
+    expandK: 0.5,
+    expandV: 1,
+    gateNormalizer: 16,
+    gateRank: 16,
+    activation: 'identity' as Activation,
+    gate: true,
+    normEps: 1e-5,
+    ...options,
   };
   const { width, heads, gateRank, gateNormalizer, clampMin, normEps } = config;
   const keySize = width * config.expandK;

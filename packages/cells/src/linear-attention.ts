@@ -4,7 +4,16 @@ import { diagonalDecay } from '@mnemix/kernels';
 import { rmsNorm } from '@mnemix/kernels';
 import { initLinear, linear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
-  add, checkConfig, concat, div, ones, slice, sum, type Tensor1D, type Tensor3D, type Tensor4D,
+  add,
+  checkConfig,
+  concat,
+  div,
+  ones,
+  slice,
+  sum,
+  type Tensor1D,
+  type Tensor3D,
+  type Tensor4D,
 } from '@mnemix/tensor';
 import { featureMaps, type FeatureMap, type FeatureMapName } from './feature-maps.ts';
 import type { NormParams } from './readout.ts';
@@ -55,8 +64,15 @@ export function linearAttention(
   options: LinearAttentionConfig,
 ): MemoryCell<LinearAttentionParams, LinearAttentionState, LinearAttentionInputs> {
   const config = {
-    expandK: 1, expandV: 1, featureMap: 'elementwise_product' as FeatureMapName, tieFeatureMaps: false, normalise: false,
-    normaliseQ: false, normaliseK: false, normEps: 1e-5, ...options,
+    expandK: 1,
+    expandV: 1,
+    featureMap: 'elementwise_product' as FeatureMapName,
+    tieFeatureMaps: false,
+    normalise: false,
+    normaliseQ: false,
+    normaliseK: false,
+    normEps: 1e-5,
+    ...options,
   };
   const { width, heads, normalise, normEps } = config;
   const keySize = width * config.expandK;
@@ -82,7 +98,9 @@ export function linearAttention(
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
       ...mapParams('feature_map_q', phi.init(rng.fold('feature_map_q'), keySize / heads)),
-      ...(config.tieFeatureMaps ? {} : mapParams('feature_map_k', phi.init(rng.fold('feature_map_k'), keySize / heads))),
+      ...(config.tieFeatureMaps
+        ? {}
+        : mapParams('feature_map_k', phi.init(rng.fold('feature_map_k'), keySize / heads))),
       norm: { weight: ones([valueWidth]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
       k_proj: initLinear(rng.fold('k_proj'), width, keySize),
@@ -122,4 +140,5 @@ export function linearAttention(
   };
 }
 
-const mapParams = (name: string, params: CellParams): CellParams => (Object.keys(params).length === 0 ? {} : { [name]: params });
+const mapParams = (name: string, params: CellParams): CellParams =>
+  Object.keys(params).length === 0 ? {} : { [name]: params };

@@ -24,10 +24,18 @@ export interface ReadoutParams {
  * @param x [N,d] the layer's input
  * @returns [N,d]
  */
-export function readout({ norm, o_proj, g_proj }: ReadoutParams, o: Tensor3D, x: Tensor2D, eps: number): Tensor2D {
+export function readout(
+  { norm, o_proj, g_proj }: ReadoutParams,
+  o: Tensor3D,
+  x: Tensor2D,
+  eps: number,
+): Tensor2D {
   const heads = o.shape[1];
   const y = g_proj
-    ? rmsNormGated({ x: o, gate: toHeads(linear(x, g_proj), heads), weight: norm.weight }, { eps, activation: 'silu' })
+    ? rmsNormGated(
+        { x: o, gate: toHeads(linear(x, g_proj), heads), weight: norm.weight },
+        { eps, activation: 'silu' },
+      )
     : rmsNorm({ x: o, weight: norm.weight }, { eps });
   return linear(fromHeads(y as Tensor3D), o_proj);
 }

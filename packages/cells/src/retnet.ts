@@ -1,9 +1,25 @@
 // Multi-scale retention (Sun et al. 2023, "Retentive network", eq. 6–8): a constant decay for each head,
 //   S ← γ_h S + k vᵀ ,  o = Sᵀ q ,  γ_h = 1 − 2^{−5−h} ,  q and k rotated by their position.
 import { diagonalDecay } from '@mnemix/kernels';
-import { initLinear, rotary, rowPositions, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
-  add, cast, checkConfig, ones, tensor2d, tile, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D,
+  initLinear,
+  rotary,
+  rowPositions,
+  type CellParams,
+  type LinearParams,
+  type MemoryCell,
+} from '@mnemix/layers';
+import {
+  add,
+  cast,
+  checkConfig,
+  ones,
+  tensor2d,
+  tile,
+  type Tensor1D,
+  type Tensor2D,
+  type Tensor3D,
+  type Tensor4D,
 } from '@mnemix/tensor';
 import { readout, type NormParams } from './readout.ts';
 import { toHeads } from './streams.ts';
@@ -92,7 +108,10 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
     scan: (inputs, state, sequences) => {
       const { o, state: memory } = diagonalDecay({ ...inputs, initialState: state?.memory }, { sequences });
       const seen = cast(sequences.lengths, 'float32') as Tensor1D;
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, position: state ? add(state.position, seen) : seen } };
+      return {
+        o: o as Tensor3D,
+        state: { memory: memory as Tensor4D, position: state ? add(state.position, seen) : seen },
+      };
     },
 
     readout: ({ g_norm_swish_gate, o_proj, g_proj }, o, x) =>

@@ -41,7 +41,8 @@ export const toHeads = (x: Tensor2D, heads: number): Tensor3D =>
   reshape(x, [x.shape[0], heads, x.shape[1] / heads]) as Tensor3D;
 
 /** [N, H, D] → [N, H·D]. */
-export const fromHeads = (x: Tensor3D): Tensor2D => reshape(x, [x.shape[0], x.shape[1] * x.shape[2]]) as Tensor2D;
+export const fromHeads = (x: Tensor3D): Tensor2D =>
+  reshape(x, [x.shape[0], x.shape[1] * x.shape[2]]) as Tensor2D;
 
 /** Each head `times` times in a row, for memories with more value heads than key heads: [N,H,D] → [N,H·times,D]. */
 export function repeatHeads(x: Tensor3D, times: number): Tensor3D {

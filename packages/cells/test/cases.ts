@@ -17,7 +17,12 @@ export const cellCases: readonly CellCase[] = [
     small: () => cells.linear_attention({ width: 12, heads: 2, featureMap: 'elu', normalise: true }),
     fixtures: {
       linear_attention: cells.linear_attention({ width, heads: 2 }),
-      linear_attention_normalised: cells.linear_attention({ width, heads: 2, featureMap: 'elu', normalise: true }),
+      linear_attention_normalised: cells.linear_attention({
+        width,
+        heads: 2,
+        featureMap: 'elu',
+        normalise: true,
+      }),
     },
   },
   {
@@ -37,11 +42,24 @@ export const cellCases: readonly CellCase[] = [
   },
   {
     name: 'gated_delta_net',
-    small: () => cells.gated_delta_net({ width: 12, heads: 2, headWidth: 5, expandV: 1, valueHeads: 4, negativeEigenvalues: true }),
+    small: () =>
+      cells.gated_delta_net({
+        width: 12,
+        heads: 2,
+        headWidth: 5,
+        expandV: 1,
+        valueHeads: 4,
+        negativeEigenvalues: true,
+      }),
     fixtures: {
       gated_delta_net: cells.gated_delta_net({ width, heads: 2, headWidth: 16, expandV: 2 }),
       gated_delta_net_neg: cells.gated_delta_net({
-        width, heads: 2, headWidth: 16, expandV: 1, valueHeads: 4, negativeEigenvalues: true,
+        width,
+        heads: 2,
+        headWidth: 16,
+        expandV: 1,
+        valueHeads: 4,
+        negativeEigenvalues: true,
       }),
     },
   },

@@ -2,7 +2,18 @@
 import { readLayerFixture } from '@mnemix/testkit';
 import { asMixer } from '@mnemix/layers';
 import {
-  flatten, mul, openBackend, sum, tensor, tidy, unflatten, valueAndGrad, Rng, type ParamTree, type Scalar, type Tensor3D,
+  flatten,
+  mul,
+  openBackend,
+  sum,
+  tensor,
+  tidy,
+  unflatten,
+  valueAndGrad,
+  Rng,
+  type ParamTree,
+  type Scalar,
+  type Tensor3D,
 } from '@mnemix/tensor';
 import { describe, expect, it } from 'vitest';
 import { cellCases } from './cases.ts';
@@ -18,7 +29,9 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
       const like = mixer.init(Rng.of(1)) as ParamTree;
       const params = unflatten(
         like,
-        Object.fromEntries(Object.entries(golden.params).map(([path, t]) => [path, tensor(t.data, [...t.shape])])),
+        Object.fromEntries(
+          Object.entries(golden.params).map(([path, t]) => [path, tensor(t.data, [...t.shape])]),
+        ),
       );
       expect(Object.keys(flatten(like)).sort()).toEqual(Object.keys(golden.params).sort());
       const x = tensor(golden.x.data, [...golden.x.shape] as [number, number, number]) as Tensor3D;

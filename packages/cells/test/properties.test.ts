@@ -1,8 +1,24 @@
 // What every cell must satisfy, from one table of cells × properties.
 import { asMixer, type Mixer } from '@mnemix/layers';
 import {
-  concat, flatten, leaves, memory, mul, openBackend, reshape, Rng, slice, sum, tensor3d, tidy, valueAndGrad,
-  type ParamTree, type Scalar, type Tensor2D, type Tensor3D, type TensorTree,
+  concat,
+  flatten,
+  leaves,
+  memory,
+  mul,
+  openBackend,
+  reshape,
+  Rng,
+  slice,
+  sum,
+  tensor3d,
+  tidy,
+  valueAndGrad,
+  type ParamTree,
+  type Scalar,
+  type Tensor2D,
+  type Tensor3D,
+  type TensorTree,
 } from '@mnemix/tensor';
 import '@mnemix/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -15,13 +31,16 @@ beforeAll(async () => {
 const part = (x: Tensor3D, from: number, to: number): Tensor3D =>
   slice(x, [0, from, 0], [x.shape[0], to - from, x.shape[2]]) as Tensor3D;
 
-const row = (x: Tensor3D, b: number): Tensor3D => slice(x, [b, 0, 0], [1, x.shape[1], x.shape[2]]) as Tensor3D;
+const row = (x: Tensor3D, b: number): Tensor3D =>
+  slice(x, [b, 0, 0], [1, x.shape[1], x.shape[2]]) as Tensor3D;
 
-const at = (x: Tensor3D, t: number): Tensor2D => reshape(part(x, t, t + 1), [x.shape[0], x.shape[2]]) as Tensor2D;
+const at = (x: Tensor3D, t: number): Tensor2D =>
+  reshape(part(x, t, t + 1), [x.shape[0], x.shape[2]]) as Tensor2D;
 
 const near = (actual: TensorTree, expected: TensorTree): void => {
   const found = flatten(actual);
-  for (const [path, leaf] of Object.entries(flatten(expected))) expect(found[path], path).toBeCloseRms(leaf, 1e-5);
+  for (const [path, leaf] of Object.entries(flatten(expected)))
+    expect(found[path], path).toBeCloseRms(leaf, 1e-5);
 };
 
 describe.each(cellCases)('$name', ({ small }) => {
@@ -101,7 +120,9 @@ describe.each(cellCases)('$name', ({ small }) => {
     const state = mixer.initialState(2);
     const before = memory().numTensors;
     tidy(() => {
-      valueAndGrad((tree: ParamTree) => ({ value: sum(mixer.forward(tree, x, { state }).y) as Scalar }))(params);
+      valueAndGrad((tree: ParamTree) => ({ value: sum(mixer.forward(tree, x, { state }).y) as Scalar }))(
+        params,
+      );
     });
     expect(memory().numTensors).toBe(before);
     for (const leaf of [x, ...leaves(params), ...leaves(state)]) leaf.dispose();
@@ -110,14 +131,18 @@ describe.each(cellCases)('$name', ({ small }) => {
   it('refuses the state of another batch, by name', () => {
     tidy(() => {
       const { params, x } = setUp(3);
-      expect(() => mixer.forward(params, x, { state: mixer.initialState(5) })).toThrow(/state.*memory is \[5/);
+      expect(() => mixer.forward(params, x, { state: mixer.initialState(5) })).toThrow(
+        /state.*memory is \[5/,
+      );
     });
   });
 
   it('refuses another width, naming both shapes', () => {
     tidy(() => {
       const { params } = setUp(3);
-      expect(() => mixer.forward(params, tensor3d([[[1, 2]]]))).toThrow(/expected shape \[B=1, T=1, 12\], found \[1, 1, 2\]/);
+      expect(() => mixer.forward(params, tensor3d([[[1, 2]]]))).toThrow(
+        /expected shape \[B=1, T=1, 12\], found \[1, 1, 2\]/,
+      );
     });
   });
 });

@@ -1,7 +1,16 @@
 // The contract of a linear-attention memory — what it writes for each token and how the memory changes — and the
 // mixer that one memory alone is. A Mixture-of-Memories runs the same cell over many memories at once.
 import { batchSequences, type Sequences } from '@mnemix/kernels';
-import { checkShapes, countElements, reshape, tidy, type ParamTree, type Rng, type Tensor2D, type Tensor3D } from '@mnemix/tensor';
+import {
+  checkShapes,
+  countElements,
+  reshape,
+  tidy,
+  type ParamTree,
+  type Rng,
+  type Tensor2D,
+  type Tensor3D,
+} from '@mnemix/tensor';
 import { linear, type LinearParams } from './linear.ts';
 import { stepByForward, type Mixer, type State } from './mixer.ts';
 import { checkState, stateBytes, zeroState, type StateShape } from './state.ts';
@@ -48,7 +57,11 @@ export interface MemoryCell<P extends CellParams = CellParams, S extends State =
 export type AnyCell = MemoryCell<any, any, any>;
 
 /** The context of a cell that runs alone: its rows are the tokens, and every layer is a plain one. */
-export function soloContext<S extends State>(rows: Tensor2D, sequences: Sequences, state: S | undefined): ProjectContext<S> {
+export function soloContext<S extends State>(
+  rows: Tensor2D,
+  sequences: Sequences,
+  state: S | undefined,
+): ProjectContext<S> {
   return {
     rows,
     sequences,

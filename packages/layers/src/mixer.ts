@@ -1,6 +1,14 @@
 // The contract of everything that mixes information along a sequence: a memory cell, Mixture-of-Memories, attention.
 import type { Segments } from '@mnemix/kernels';
-import { reshape, tidy, type ParamTree, type Rng, type Tensor2D, type Tensor3D, type TensorTree } from '@mnemix/tensor';
+import {
+  reshape,
+  tidy,
+  type ParamTree,
+  type Rng,
+  type Tensor2D,
+  type Tensor3D,
+  type TensorTree,
+} from '@mnemix/tensor';
 
 /** Recurrent state: a tree of tensors whose first axis counts sequences (for MoM: memories × sequences). Immutable. */
 export type State = TensorTree;

@@ -1,5 +1,23 @@
 // Rotary position encoding (Su et al. 2021), the half-split form that fla and Llama use.
-import { add, cast, concat, cos, expandDims, gatherRows, mul, range, reshape, sin, slice, sub, tensor1d, tile, type Tensor, type Tensor1D, type Tensor3D } from '@mnemix/tensor';
+import {
+  add,
+  cast,
+  concat,
+  cos,
+  expandDims,
+  gatherRows,
+  mul,
+  range,
+  reshape,
+  sin,
+  slice,
+  sub,
+  tensor1d,
+  tile,
+  type Tensor,
+  type Tensor1D,
+  type Tensor3D,
+} from '@mnemix/tensor';
 import type { Sequences } from '@mnemix/kernels';
 
 /**
@@ -9,7 +27,8 @@ import type { Sequences } from '@mnemix/kernels';
  */
 export function rowPositions(sequences: Sequences, offset?: Tensor1D): Tensor1D {
   const { rows, rowSequence, starts, uniform } = sequences;
-  const perRow = (values: Tensor1D): Tensor1D => reshape(gatherRows(expandDims(values, 1), rowSequence), [rows]) as Tensor1D;
+  const perRow = (values: Tensor1D): Tensor1D =>
+    reshape(gatherRows(expandDims(values, 1), rowSequence), [rows]) as Tensor1D;
   const within = (
     uniform
       ? tile(range(0, uniform.tokens), [uniform.batch])

@@ -38,7 +38,8 @@ export function checkState(where: string, state: TensorTree, shape: StateShape):
   for (const [path, dims] of expected) {
     const tensor = found.get(path);
     if (tensor === undefined) wrong.push(`${path} is missing`);
-    else if (String(tensor.shape) !== String(dims)) wrong.push(`${path} is [${tensor.shape.join(', ')}] instead of [${dims.join(', ')}]`);
+    else if (String(tensor.shape) !== String(dims))
+      wrong.push(`${path} is [${tensor.shape.join(', ')}] instead of [${dims.join(', ')}]`);
   }
   for (const path of found.keys()) if (!expected.has(path)) wrong.push(`${path} is unknown`);
   if (wrong.length === 0) return;

@@ -11,9 +11,15 @@ export interface SwiGluMlpParams {
 }
 
 /** fla's hidden width: two thirds of ratio·d, rounded up to a multiple of 256. */
-export const swiGluWidth = (width: number, ratio: number): number => 256 * Math.ceil(Math.floor((width * ratio * 2) / 3) / 256);
+export const swiGluWidth = (width: number, ratio: number): number =>
+  256 * Math.ceil(Math.floor((width * ratio * 2) / 3) / 256);
 
-export const initSwiGluMlp = (rng: Rng, width: number, hidden: number, deviation = 0.02): SwiGluMlpParams => ({
+export const initSwiGluMlp = (
+  rng: Rng,
+  width: number,
+  hidden: number,
+  deviation = 0.02,
+): SwiGluMlpParams => ({
   gate_proj: initNormal(rng.fold('gate_proj'), width, hidden, deviation),
   up_proj: initNormal(rng.fold('up_proj'), width, hidden, deviation),
   down_proj: initNormal(rng.fold('down_proj'), hidden, width, deviation),

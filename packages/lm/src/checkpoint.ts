@@ -23,7 +23,11 @@ const list = (names: readonly string[]): string =>
  * @param where the file's name, for errors
  * @throws MnemixError `checkpoint` naming missing, extra and misshapen tensors
  */
-export function fromHost<T extends TensorTree>(like: T, tensors: Readonly<Record<string, HostTensor>>, where: string): T {
+export function fromHost<T extends TensorTree>(
+  like: T,
+  tensors: Readonly<Record<string, HostTensor>>,
+  where: string,
+): T {
   const expected = flatten(like);
   const missing = Object.keys(expected).filter((name) => !(name in tensors));
   const extra = Object.keys(tensors).filter((name) => !(name in expected));
@@ -31,7 +35,9 @@ export function fromHost<T extends TensorTree>(like: T, tensors: Readonly<Record
     (name) => name in tensors && String(tensors[name]?.shape) !== String(expected[name]?.shape),
   );
   if (missing.length + extra.length + misshapen.length > 0) {
-    const shapes = misshapen.map((name) => `${name} [${tensors[name]?.shape}] instead of [${expected[name]?.shape}]`);
+    const shapes = misshapen.map(
+      (name) => `${name} [${tensors[name]?.shape}] instead of [${expected[name]?.shape}]`,
+    );
     const problems = [
       ...(missing.length > 0 ? [`missing: ${list(missing)}`] : []),
       ...(extra.length > 0 ? [`unknown: ${list(extra)}`] : []),

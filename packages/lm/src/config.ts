@@ -5,7 +5,9 @@ import { mom } from '@mnemix/mom';
 import { checkConfig } from '@mnemix/tensor';
 
 /** A memory cell by name, with its own options; the model gives the width. */
-export type CellConfig = { [Name in CellName]: { readonly type: Name } & Omit<CellConfigs[Name], 'width'> }[CellName];
+export type CellConfig = {
+  [Name in CellName]: { readonly type: Name } & Omit<CellConfigs[Name], 'width'>;
+}[CellName];
 
 export interface MomMixerConfig {
   readonly type: 'mom';
@@ -35,7 +37,11 @@ export interface LmConfig {
   /** Standard deviation of embedding, head and MLP at the start. Default 0.02. */
   readonly initializerRange?: number;
   /** Weights of the routers' auxiliary losses. Default: balance 0.01 pooled over layers, no z-loss. */
-  readonly auxiliary?: { readonly balance?: number; readonly balanceScope?: 'pooled' | 'layer'; readonly z?: number };
+  readonly auxiliary?: {
+    readonly balance?: number;
+    readonly balanceScope?: 'pooled' | 'layer';
+    readonly z?: number;
+  };
 }
 
 /** The configuration of block `layer`. */

@@ -1,5 +1,5 @@
 // Generation with a recurrent state: the prompt in one pass, then a token at a time at constant cost.
-import { AsyncScope, checkConfig, MnemixError, Rng, tensor1d, tensor2d, type Tensor } from '@mnemix/tensor';
+import { AsyncScope, checkConfig, MnemixError, Rng, tensor1d, tensor2d, tidy, type Tensor } from '@mnemix/tensor';
 import type { LanguageModel, LmParams, LmState } from './model.ts';
 import { sampleToken, type SamplingOptions } from './sampling.ts';
 
@@ -46,9 +46,13 @@ export async function* generate(
 
   const scope = new AsyncScope();
   try {
-    let { logits, state } = scope.run((): { logits: Tensor; state: LmState } => {
+    // Only logits and state outlive a turn; the ids end with the tidy.
+    const turn = (run: () => { logits: Tensor; state: LmState }) =>
+      scope.run(() => tidy(() => run() as never) as { logits: Tensor; state: LmState });
+    let { logits, state } = turn(() => {
       const ids = tensor2d([[...prompt]], [1, prompt.length], 'int32');
-      return model.forward(params, ids, { state: before });
+      const after = model.forward(params, ids, { state: before });
+      return { logits: after.logits, state: after.state };
     });
     for (let count = 0; count < maxTokens; count++) {
       // The prompt's logits come for all of its tokens; the last ones matter.
@@ -57,7 +61,7 @@ export async function* generate(
       yield token;
       if (token === endToken) return;
       const previous = { logits, state };
-      ({ logits, state } = scope.run(() => model.step(params, tensor1d([token], 'int32'), previous.state)));
+      ({ logits, state } = turn(() => model.step(params, tensor1d([token], 'int32'), previous.state)));
       scope.free({ logits: previous.logits, ...previous.state });
     }
   } finally {

@@ -2,13 +2,36 @@
 //   h ← h + mixer(RMSNorm(h)) ; h ← h + SwiGLU(RMSNorm(h)) ; logits = W_head RMSNorm(h)
 import { crossEntropy, rmsNorm, type Segments } from '@mnemix/kernels';
 import {
-  initNormal, initSwiGluMlp, linear, swiGluMlp,
-  type ForwardOptions, type LinearParams, type Mixer, type State, type SwiGluMlpParams,
+  initNormal,
+  initSwiGluMlp,
+  linear,
+  swiGluMlp,
+  type ForwardOptions,
+  type LinearParams,
+  type Mixer,
+  type State,
+  type SwiGluMlpParams,
 } from '@mnemix/layers';
 import { balanceLoss, routingLoad, zLoss, type RoutingSample } from '@mnemix/router';
 import {
-  add, checkConfig, checkShapes, countElements, gatherRows, mean, mul, ones, reshape, scalar, stack, tidy,
-  type ParamTree, type Rng, type Scalar, type Tensor1D, type Tensor2D, type Tensor3D,
+  add,
+  checkConfig,
+  checkShapes,
+  countElements,
+  gatherRows,
+  mean,
+  mul,
+  ones,
+  reshape,
+  scalar,
+  stack,
+  tidy,
+  type ParamTree,
+  type Rng,
+  type Scalar,
+  type Tensor1D,
+  type Tensor2D,
+  type Tensor3D,
 } from '@mnemix/tensor';
 import { buildMixer, mixerOf, type LmConfig } from './config.ts';
 
@@ -80,12 +103,33 @@ export interface LanguageModel {
 
 /** @throws MnemixError `config` where the configuration does not describe a model */
 export function createLm(config: LmConfig): LanguageModel {
-  const { vocabSize, width, layers, mlp, normEps = 1e-6, tieEmbeddings = false, initializerRange = 0.02 } = config;
-  for (const [key, value] of Object.entries({ vocabSize, width, layers, ...(mlp ? { 'mlp.hidden': mlp.hidden } : {}) })) {
-    checkConfig(Number.isInteger(value) && value >= 1, key, `it is ${value}.`, 'Use a whole number from 1 on.');
+  const {
+    vocabSize,
+    width,
+    layers,
+    mlp,
+    normEps = 1e-6,
+    tieEmbeddings = false,
+    initializerRange = 0.02,
+  } = config;
+  for (const [key, value] of Object.entries({
+    vocabSize,
+    width,
+    layers,
+    ...(mlp ? { 'mlp.hidden': mlp.hidden } : {}),
+  })) {
+    checkConfig(
+      Number.isInteger(value) && value >= 1,
+      key,
+      `it is ${value}.`,
+      'Use a whole number from 1 on.',
+    );
   }
-  const mixers: readonly Mixer[] = Array.from({ length: layers }, (_, layer) => buildMixer(mixerOf(config, layer), width));
-  const norm = <T extends Tensor2D | Tensor3D>(x: T, { weight }: NormParams): T => rmsNorm({ x, weight }, { eps: normEps }) as T;
+  const mixers: readonly Mixer[] = Array.from({ length: layers }, (_, layer) =>
+    buildMixer(mixerOf(config, layer), width),
+  );
+  const norm = <T extends Tensor2D | Tensor3D>(x: T, { weight }: NormParams): T =>
+    rmsNorm({ x, weight }, { eps: normEps }) as T;
   const onesVector = (): NormParams => ({ weight: ones([width]) as Tensor1D });
 
   const forward: LanguageModel['forward'] = (params, ids, { state, segments } = {}) => {
@@ -103,10 +147,15 @@ export function createLm(config: LmConfig): LanguageModel {
         states.push(mixed.state);
         if (mixed.aux.routing) routings.push(mixed.aux.routing as unknown as RoutingSample);
         h = add(h, reshape(mixed.y, [rows, width])) as Tensor2D;
-        if (block.mlp && block.mlp_norm) h = add(h, swiGluMlp(block.mlp, norm(h, block.mlp_norm))) as Tensor2D;
+        if (block.mlp && block.mlp_norm)
+          h = add(h, swiGluMlp(block.mlp, norm(h, block.mlp_norm))) as Tensor2D;
       });
       const logits = linear(norm(h, lastNorm), params.lm_head ?? { weight: embeddings.weight });
-      return { logits: reshape(logits, [batch, tokens, vocabSize]), state: { layers: states }, routings } as never;
+      return {
+        logits: reshape(logits, [batch, tokens, vocabSize]),
+        state: { layers: states },
+        routings,
+      } as never;
     });
   };
 
@@ -129,12 +178,17 @@ export function createLm(config: LmConfig): LanguageModel {
           attn_norm: onesVector(),
           attn: mixer.init(rng.fold('attn').fold(layer)),
           ...(mlp
-            ? { mlp_norm: onesVector(), mlp: initSwiGluMlp(rng.fold('mlp').fold(layer), width, mlp.hidden, initializerRange) }
+            ? {
+                mlp_norm: onesVector(),
+                mlp: initSwiGluMlp(rng.fold('mlp').fold(layer), width, mlp.hidden, initializerRange),
+              }
             : {}),
         })),
         norm: onesVector(),
       },
-      ...(tieEmbeddings ? {} : { lm_head: initNormal(rng.fold('lm_head'), width, vocabSize, initializerRange) }),
+      ...(tieEmbeddings
+        ? {}
+        : { lm_head: initNormal(rng.fold('lm_head'), width, vocabSize, initializerRange) }),
     }),
 
     initialState: (sequences) => ({ layers: mixers.map((mixer) => mixer.initialState(sequences)) }),
@@ -153,7 +207,10 @@ export function createLm(config: LmConfig): LanguageModel {
         checkShapes('lm.loss', { ids: [ids, ['B', 'T']], targets: [targets, ['B', 'T']] });
         const { logits, routings } = forward(params, ids, { segments });
         const flat = reshape(logits, [ids.size, vocabSize]) as Tensor2D;
-        const { loss, correct, counted } = crossEntropy({ logits: flat, targets: reshape(targets, [ids.size]) as Tensor1D }, {});
+        const { loss, correct, counted } = crossEntropy(
+          { logits: flat, targets: reshape(targets, [ids.size]) as Tensor1D },
+          {},
+        );
         const auxiliary = auxiliaryLoss(routings);
         return {
           loss: add(loss, auxiliary),

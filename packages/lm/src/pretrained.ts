@@ -44,7 +44,9 @@ export async function readPretrained(read: ReadFile, where: string): Promise<Pre
 async function readWeights(read: ReadFile, where: string): Promise<Record<string, HostTensor>> {
   const index = await read(INDEX_FILE);
   if (index === undefined) {
-    return { ...decodeSafetensors(await need(read, WEIGHTS_FILE, where), `${where}/${WEIGHTS_FILE}`).tensors };
+    return {
+      ...decodeSafetensors(await need(read, WEIGHTS_FILE, where), `${where}/${WEIGHTS_FILE}`).tensors,
+    };
   }
   const { weight_map: weightMap } = parseJson(index, `${where}/${INDEX_FILE}`);
   if (typeof weightMap !== 'object' || weightMap === null) {
@@ -75,7 +77,10 @@ async function readWeights(read: ReadFile, where: string): Promise<Record<string
 }
 
 /** The files of a checkpoint folder. fla loads them where it has such a model. */
-export async function writePretrained({ model, params }: Pretrained): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
+export async function writePretrained({
+  model,
+  params,
+}: Pretrained): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
   const json: FlaConfig = toFlaConfig(model.config) ?? { model_type: 'mnemix', [OWN_KEY]: model.config };
   return {
     [CONFIG_FILE]: new TextEncoder().encode(`${JSON.stringify(json, null, 2)}\n`),
@@ -97,9 +102,21 @@ async function need(read: ReadFile, name: string, where: string): Promise<Uint8A
 function parseJson(bytes: Uint8Array, where: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>;
   } catch (cause) {
-    throw new MnemixError({ code: 'checkpoint', where, message: 'it is not valid JSON.', fix: 'Restore the file.', cause });
+    throw new MnemixError({
+      code: 'checkpoint',
+      where,
+      message: 'it is not valid JSON.',
+      fix: 'Restore the file.',
+      cause,
+    });
   }
-  throw new MnemixError({ code: 'checkpoint', where, message: 'it is not a JSON object.', fix: 'Restore the file.' });
+  throw new MnemixError({
+    code: 'checkpoint',
+    where,
+    message: 'it is not a JSON object.',
+    fix: 'Restore the file.',
+  });
 }

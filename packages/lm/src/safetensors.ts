@@ -52,14 +52,19 @@ interface Entry {
  * @throws MnemixError `checkpoint` for a truncated or damaged file or an unknown dtype; nothing is returned in part
  */
 export function decodeSafetensors(bytes: Uint8Array, where: string): SafetensorsFile {
-  const fail = (message: string, fix = 'Restore the file from its source or from an earlier checkpoint.'): never => {
+  const fail = (
+    message: string,
+    fix = 'Restore the file from its source or from an earlier checkpoint.',
+  ): never => {
     throw new MnemixError({ code: 'checkpoint', where, message, fix });
   };
   if (bytes.length < 8) fail(`it has ${bytes.length} bytes, too few for a safetensors file.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = Number(view.getBigUint64(0, true));
   if (length > MAX_HEADER || length > bytes.length - 8) {
-    fail(`the header should be ${length} bytes long, but only ${bytes.length - 8} bytes follow: truncated or damaged.`);
+    fail(
+      `the header should be ${length} bytes long, but only ${bytes.length - 8} bytes follow: truncated or damaged.`,
+    );
   }
   let header: Record<string, unknown> = {};
   try {
@@ -67,15 +72,21 @@ export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors
     header = JSON.parse(text) as Record<string, unknown>;
   } catch (cause) {
     throw new MnemixError({
-      code: 'checkpoint', where, message: 'the header is not valid JSON: damaged.',
-      fix: 'Restore the file from its source or from an earlier checkpoint.', cause,
+      code: 'checkpoint',
+      where,
+      message: 'the header is not valid JSON: damaged.',
+      fix: 'Restore the file from its source or from an earlier checkpoint.',
+      cause,
     });
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) fail('the header is not a JSON object.');
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    fail('the header is not a JSON object.');
 
   const { __metadata__: metadata = {}, ...rest } = header;
   const data = bytes.subarray(8 + length);
-  const entries = Object.entries(rest).map(([name, entry]) => [name, checkEntry(entry, name, data.length, fail)] as const);
+  const entries = Object.entries(rest).map(
+    ([name, entry]) => [name, checkEntry(entry, name, data.length, fail)] as const,
+  );
   checkCoverage(entries, data.length, fail);
   const tensors = entries.map(([name, entry]) => [name, convert(entry, data)] as const);
   return { tensors: Object.fromEntries(tensors), metadata: metadata as Record<string, string> };
@@ -87,31 +98,53 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 function checkEntry(value: unknown, name: string, size: number, fail: Fail): Entry {
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Partial<Record<keyof Entry, unknown>>;
-  if (typeof dtype !== 'string' || !Array.isArray(shape) || !shape.every(isCount) || !Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+  if (
+    typeof dtype !== 'string' ||
+    !Array.isArray(shape) ||
+    !shape.every(isCount) ||
+    !Array.isArray(offsets) ||
+    offsets.length !== 2 ||
+    !offsets.every(isCount)
+  ) {
     return fail(`the header's entry of tensor "${name}" is damaged.`);
   }
   const [begin, end] = offsets as [number, number];
-  if (begin > end || end > size) fail(`tensor "${name}" lies at bytes ${begin} to ${end}, outside of the ${size} bytes of data.`);
+  if (begin > end || end > size)
+    fail(`tensor "${name}" lies at bytes ${begin} to ${end}, outside of the ${size} bytes of data.`);
   const width = byteWidths[dtype];
   if (width === undefined) {
-    return fail(`tensor "${name}" has dtype ${dtype}.`, `Convert the checkpoint to one of ${Object.keys(byteWidths).join(', ')}.`);
+    return fail(
+      `tensor "${name}" has dtype ${dtype}.`,
+      `Convert the checkpoint to one of ${Object.keys(byteWidths).join(', ')}.`,
+    );
   }
   const expected = shape.reduce((a: number, b: number) => a * b, width);
   if (expected !== end - begin) {
-    fail(`tensor "${name}" of shape [${shape.join(', ')}] and dtype ${dtype} needs ${expected} bytes, but has ${end - begin}.`);
+    fail(
+      `tensor "${name}" of shape [${shape.join(', ')}] and dtype ${dtype} needs ${expected} bytes, but has ${end - begin}.`,
+    );
   }
   return { dtype, shape, data_offsets: [begin, end] };
 }
 
 /** Tensors must fill the data without gaps or overlaps: otherwise an offset was damaged. */
 function checkCoverage(entries: readonly (readonly [string, Entry])[], size: number, fail: Fail): void {
-  const sorted = [...entries].sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1]);
+  const sorted = [...entries].sort(
+    ([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1],
+  );
   let position = 0;
-  for (const [name, { data_offsets: [begin, end] }] of sorted) {
-    if (begin !== position) fail(`tensor "${name}" begins at byte ${begin} instead of ${position}: the offsets are damaged.`);
+  for (const [
+    name,
+    {
+      data_offsets: [begin, end],
+    },
+  ] of sorted) {
+    if (begin !== position)
+      fail(`tensor "${name}" begins at byte ${begin} instead of ${position}: the offsets are damaged.`);
     position = end;
   }
-  if (position !== size) fail(`the tensors take ${position} bytes, but ${size} bytes of data follow: truncated or damaged.`);
+  if (position !== size)
+    fail(`the tensors take ${position} bytes, but ${size} bytes of data follow: truncated or damaged.`);
 }
 
 const byteWidths: Record<string, number> = { F32: 4, F16: 2, BF16: 2, F64: 8, I32: 4, I64: 8 };
@@ -120,12 +153,18 @@ function convert({ dtype, shape, data_offsets: [begin, end] }: Entry, data: Uint
   // A copy, so that the typed array is aligned and does not hold on to the whole file.
   const { buffer } = new Uint8Array(data.subarray(begin, end));
   switch (dtype) {
-    case 'F32': return { shape, data: new Float32Array(buffer) };
-    case 'I32': return { shape, data: new Int32Array(buffer) };
-    case 'F64': return { shape, data: Float32Array.from(new Float64Array(buffer)) };
-    case 'I64': return { shape, data: Int32Array.from(new BigInt64Array(buffer), Number) };
-    case 'BF16': return { shape, data: bfloat16(new Uint16Array(buffer)) };
-    default: return { shape, data: Float32Array.from(new Uint16Array(buffer), float16) };
+    case 'F32':
+      return { shape, data: new Float32Array(buffer) };
+    case 'I32':
+      return { shape, data: new Int32Array(buffer) };
+    case 'F64':
+      return { shape, data: Float32Array.from(new Float64Array(buffer)) };
+    case 'I64':
+      return { shape, data: Int32Array.from(new BigInt64Array(buffer), Number) };
+    case 'BF16':
+      return { shape, data: bfloat16(new Uint16Array(buffer)) };
+    default:
+      return { shape, data: Float32Array.from(new Uint16Array(buffer), float16) };
   }
 }
 

@@ -16,7 +16,12 @@ export interface SamplingOptions {
  */
 export function sampleToken(logits: ArrayLike<number>, rng: Rng, options: SamplingOptions = {}): number {
   const { temperature = 0, topK = logits.length, topP = 1 } = options;
-  checkConfig(temperature >= 0, 'temperature', `it is ${temperature}.`, 'Use 0 for greedy choice or a positive number.');
+  checkConfig(
+    temperature >= 0,
+    'temperature',
+    `it is ${temperature}.`,
+    'Use 0 for greedy choice or a positive number.',
+  );
   checkConfig(Number.isInteger(topK) && topK >= 1, 'topK', `it is ${topK}.`, 'Use a whole number from 1 on.');
   checkConfig(topP > 0 && topP <= 1, 'topP', `it is ${topP}.`, 'Use a number in (0, 1].');
   const order = Array.from({ length: logits.length }, (_, id) => id);

@@ -18,12 +18,18 @@ describe.each(['mom', 'gated_deltanet', 'delta_net', 'gla', 'retnet'])('%s', (na
   it('gives the logits and the loss of fla', async () => {
     const { model, params } = await loadPretrained(folder);
     tidy(() => {
-      const ids = tensor(expected.inputIds.data, [...expected.inputIds.shape] as [number, number], 'int32') as Tensor2D;
+      const ids = tensor(
+        expected.inputIds.data,
+        [...expected.inputIds.shape] as [number, number],
+        'int32',
+      ) as Tensor2D;
       expect(model.forward(params, ids).logits).toBeCloseRms(expected.logits, 1e-4, 0);
       // fla predicts the next token: labels are the ids one place on, the last has none.
       const [batch = 0, tokens = 0] = expected.inputIds.shape;
       const targets = Array.from({ length: batch }, (_, b) =>
-        Array.from({ length: tokens }, (__, t) => (t < tokens - 1 ? expected.inputIds.data[b * tokens + t + 1]! : -100)),
+        Array.from({ length: tokens }, (__, t) =>
+          t < tokens - 1 ? expected.inputIds.data[b * tokens + t + 1]! : -100,
+        ),
       );
       const { loss, auxiliary } = model.loss(params, ids, tensor2d(targets, undefined, 'int32'));
       expect(loss).toBeCloseRms(expected.loss, 1e-5, 0);
@@ -35,7 +41,8 @@ describe.each(['mom', 'gated_deltanet', 'delta_net', 'gla', 'retnet'])('%s', (na
   it('continues a prompt with the greedy tokens of fla', async () => {
     const { model, params } = await loadPretrained(folder);
     const tokens: number[] = [];
-    for await (const token of generate(model, params, [...expected.greedyPrompt.data], { maxTokens: 24 })) tokens.push(token);
+    for await (const token of generate(model, params, [...expected.greedyPrompt.data], { maxTokens: 24 }))
+      tokens.push(token);
     expect(tokens).toEqual([...expected.greedyTokens.data]);
     disposeTree(params);
   });
@@ -49,7 +56,8 @@ describe.each(['mom', 'gated_deltanet', 'delta_net', 'gla', 'retnet'])('%s', (na
       expect(again.model.config).toEqual(saved.model.config);
       const [before, after] = [flatten(saved.params), flatten(again.params)];
       expect(Object.keys(after)).toEqual(Object.keys(before));
-      for (const [path, leaf] of Object.entries(before)) expect(after[path]!.dataSync()).toEqual(leaf.dataSync());
+      for (const [path, leaf] of Object.entries(before))
+        expect(after[path]!.dataSync()).toEqual(leaf.dataSync());
       expect(JSON.parse(await readFile(join(target, 'config.json'), 'utf8')).model_type).toBe(
         JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')).model_type,
       );

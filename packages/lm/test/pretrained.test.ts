@@ -5,8 +5,13 @@ import { disposeTree, flatten, memory, openBackend, Rng } from '@mnemix/tensor';
 import { readModelFixture } from '@mnemix/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
-  createLm, decodeSafetensors, encodeSafetensors, readPretrained, writePretrained,
-  type HostTensor, type ReadFile,
+  createLm,
+  decodeSafetensors,
+  encodeSafetensors,
+  readPretrained,
+  writePretrained,
+  type HostTensor,
+  type ReadFile,
 } from '../src/index.ts';
 
 const { folder } = readModelFixture('mom');
@@ -22,12 +27,16 @@ beforeAll(async () => {
 
 const from =
   (changed: Record<string, Uint8Array | undefined>): ReadFile =>
-  async (name) => (name in changed ? changed[name] : files[name]);
+  async (name) =>
+    name in changed ? changed[name] : files[name];
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 const config = (): Record<string, unknown> => JSON.parse(new TextDecoder().decode(files['config.json']));
-const tensors = (): Record<string, HostTensor> => ({ ...decodeSafetensors(files['model.safetensors']!, 'file').tensors });
-const weights = (changed: Record<string, HostTensor>): Uint8Array => encodeSafetensors({ tensors: changed, metadata: {} });
+const tensors = (): Record<string, HostTensor> => ({
+  ...decodeSafetensors(files['model.safetensors']!, 'file').tensors,
+});
+const weights = (changed: Record<string, HostTensor>): Uint8Array =>
+  encodeSafetensors({ tensors: changed, metadata: {} });
 
 /** The error, and the proof that nothing was allocated on the way to it. */
 async function failure(changed: Record<string, Uint8Array | undefined>): Promise<Error & { code?: string }> {
@@ -49,7 +58,8 @@ function bf16Bytes(data: Float32Array): Uint8Array {
 describe('a checkpoint folder', () => {
   it('loads from shards with an index', async () => {
     const names = Object.keys(tensors());
-    const half = (odd: number) => Object.fromEntries(names.filter((_, i) => i % 2 === odd).map((name) => [name, tensors()[name]!]));
+    const half = (odd: number) =>
+      Object.fromEntries(names.filter((_, i) => i % 2 === odd).map((name) => [name, tensors()[name]!]));
     const { params } = await readPretrained(
       from({
         'model.safetensors': undefined,
@@ -61,7 +71,8 @@ describe('a checkpoint folder', () => {
       }),
       'folder',
     );
-    for (const [name, leaf] of Object.entries(flatten(params))) expect(leaf.dataSync()).toEqual(tensors()[name]!.data);
+    for (const [name, leaf] of Object.entries(flatten(params)))
+      expect(leaf.dataSync()).toEqual(tensors()[name]!.data);
     disposeTree(params);
   });
 
@@ -76,7 +87,10 @@ describe('a checkpoint folder', () => {
     }
     const text = new TextEncoder().encode(JSON.stringify(header));
     const length = new Uint8Array(new BigUint64Array([BigInt(text.length)]).buffer);
-    const { params } = await readPretrained(from({ 'model.safetensors': Buffer.concat([length, text, ...parts]) }), 'folder');
+    const { params } = await readPretrained(
+      from({ 'model.safetensors': Buffer.concat([length, text, ...parts]) }),
+      'folder',
+    );
     const name = 'model.embeddings.weight';
     expect(flatten(params)[name]!).toBeCloseRms(tensors()[name]!.data, 8e-3);
     disposeTree(params);
@@ -85,7 +99,12 @@ describe('a checkpoint folder', () => {
   it.each([
     ['no config.json', { 'config.json': undefined }, 'file', /folder\/config\.json: the file does not exist/],
     ['no weights', { 'model.safetensors': undefined }, 'file', /model\.safetensors: the file does not exist/],
-    ['a torn config.json', { 'config.json': new TextEncoder().encode('{"model_type":') }, 'checkpoint', /config\.json: it is not valid JSON/],
+    [
+      'a torn config.json',
+      { 'config.json': new TextEncoder().encode('{"model_type":') },
+      'checkpoint',
+      /config\.json: it is not valid JSON/,
+    ],
   ])('is refused with %s', async (_, changed, code, message) => {
     const error = await failure(changed);
     expect(error.message).toMatch(message);
@@ -106,15 +125,23 @@ describe('a checkpoint folder', () => {
   it('is refused with the weights of another model, naming the differences', async () => {
     const { 'lm_head.weight': _, ...missing } = tensors();
     const name = 'model.norm.weight';
-    const changed = { ...missing, extra: { shape: [1], data: Float32Array.of(1) }, [name]: { shape: [3], data: new Float32Array(3) } };
+    const changed = {
+      ...missing,
+      extra: { shape: [1], data: Float32Array.of(1) },
+      [name]: { shape: [3], data: new Float32Array(3) },
+    };
     const error = await failure({ 'model.safetensors': weights(changed) });
-    expect(error.message).toMatch(/folder: .*missing: lm_head\.weight; unknown: extra; of another shape: model\.norm\.weight \[3\] instead of \[64\]/);
+    expect(error.message).toMatch(
+      /folder: .*missing: lm_head\.weight; unknown: extra; of another shape: model\.norm\.weight \[3\] instead of \[64\]/,
+    );
     expect(error.code).toBe('checkpoint');
   });
 
   it('is refused when cut off or when an offset was damaged', async () => {
     const bytes = files['model.safetensors']!;
-    expect((await failure({ 'model.safetensors': bytes.subarray(0, bytes.length - 4) })).code).toBe('checkpoint');
+    expect((await failure({ 'model.safetensors': bytes.subarray(0, bytes.length - 4) })).code).toBe(
+      'checkpoint',
+    );
     const text = new TextDecoder('latin1').decode(bytes);
     const at = text.indexOf('"data_offsets":[') + '"data_offsets":['.length;
     const damaged = bytes.slice();
@@ -126,8 +153,14 @@ describe('a checkpoint folder', () => {
 
   it('keeps what fla cannot express under a key of our own', async () => {
     const model = createLm({
-      vocabSize: 7, width: 8, layers: 3, mlp: null,
-      mixer: [{ type: 'gla', heads: 2 }, { type: 'mom', memories: 2, topK: 1, cell: { type: 'retnet', heads: 1 } }],
+      vocabSize: 7,
+      width: 8,
+      layers: 3,
+      mlp: null,
+      mixer: [
+        { type: 'gla', heads: 2 },
+        { type: 'mom', memories: 2, topK: 1, cell: { type: 'retnet', heads: 1 } },
+      ],
     });
     const params = model.init(Rng.of(1));
     const written = await writePretrained({ model, params });

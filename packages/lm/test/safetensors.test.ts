@@ -60,7 +60,10 @@ describe('safetensors', () => {
   it('refuses a file that ends anywhere too early', () => {
     const bytes = encodeSafetensors(sample());
     for (let length = 0; length < bytes.length; length++) {
-      expect(() => decodeSafetensors(bytes.subarray(0, length), 'model.safetensors'), `${length} bytes`).toThrow(/model\.safetensors/);
+      expect(
+        () => decodeSafetensors(bytes.subarray(0, length), 'model.safetensors'),
+        `${length} bytes`,
+      ).toThrow(/model\.safetensors/);
     }
   });
 
@@ -74,7 +77,8 @@ describe('safetensors', () => {
         try {
           const { tensors } = decodeSafetensors(damaged, 'file');
           // What still decodes (a changed name, say) is whole.
-          for (const { shape, data } of Object.values(tensors)) expect(data.length).toBe(shape.reduce((a, b) => a * b, 1));
+          for (const { shape, data } of Object.values(tensors))
+            expect(data.length).toBe(shape.reduce((a, b) => a * b, 1));
         } catch (error) {
           expect((error as { code?: string }).code, String(error)).toBe('checkpoint');
         }
@@ -83,17 +87,40 @@ describe('safetensors', () => {
   });
 
   it.each([
-    ['an offset out of bounds', { a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } }, 4, /"a" lies at bytes 0 to 8, outside/],
+    [
+      'an offset out of bounds',
+      { a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } },
+      4,
+      /"a" lies at bytes 0 to 8, outside/,
+    ],
     ['a gap', { a: { dtype: 'F32', shape: [1], data_offsets: [4, 8] } }, 8, /begins at byte 4 instead of 0/],
     [
       'an overlap',
-      { a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] }, b: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } },
+      {
+        a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+        b: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+      },
       4,
       /"b" begins at byte 0 instead of 4/,
     ],
-    ['a shape that does not fit', { a: { dtype: 'F32', shape: [3], data_offsets: [0, 8] } }, 8, /needs 12 bytes, but has 8/],
-    ['an unknown dtype', { a: { dtype: 'F8_E4M3', shape: [4], data_offsets: [0, 4] } }, 4, /dtype F8_E4M3.*Convert/],
-    ['bytes too many', { a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } }, 8, /take 4 bytes, but 8 bytes of data follow/],
+    [
+      'a shape that does not fit',
+      { a: { dtype: 'F32', shape: [3], data_offsets: [0, 8] } },
+      8,
+      /needs 12 bytes, but has 8/,
+    ],
+    [
+      'an unknown dtype',
+      { a: { dtype: 'F8_E4M3', shape: [4], data_offsets: [0, 4] } },
+      4,
+      /dtype F8_E4M3.*Convert/,
+    ],
+    [
+      'bytes too many',
+      { a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } },
+      8,
+      /take 4 bytes, but 8 bytes of data follow/,
+    ],
     ['a damaged entry', { a: 3 }, 0, /entry of tensor "a" is damaged/],
     ['a list as header', [1], 0, /not a JSON object/],
     ['no JSON', '{"a"', 0, /not valid JSON/],

@@ -7,7 +7,8 @@ const logits = [Math.log(0.5), Math.log(0.3), Math.log(0.15), Math.log(0.05)];
 function frequencies(options: object): number[] {
   const counts = [0, 0, 0, 0];
   const draws = 4000;
-  for (let i = 0; i < draws; i++) counts[sampleToken(logits, Rng.of(1).fold(i), { temperature: 1, ...options })]!++;
+  for (let i = 0; i < draws; i++)
+    counts[sampleToken(logits, Rng.of(1).fold(i), { temperature: 1, ...options })]!++;
   return counts.map((n) => n / draws);
 }
 

@@ -2,15 +2,40 @@
 // less; a shared memory sees every token.
 //   y_t = Σ_j w_{t,j} · read(memory of choice j) + read(shared memory) ,  then the cell's norm, gate and projection
 // Any MemoryCell can be the memory. Memories that a token is not routed to keep their state untouched.
-import { batchSequences, groupedLinear, routeGather, routeMix, routePlan, type RoutePlan, type Sequences } from '@mnemix/kernels';
 import {
-  checkState, linear, soloContext, stateBytes, stepByForward, zeroState,
-  type CellParams, type LinearParams, type MemoryCell, type Mixer, type ProjectContext, type State,
+  batchSequences,
+  groupedLinear,
+  routeGather,
+  routeMix,
+  routePlan,
+  type RoutePlan,
+  type Sequences,
+} from '@mnemix/kernels';
+import {
+  checkState,
+  linear,
+  soloContext,
+  stateBytes,
+  stepByForward,
+  zeroState,
+  type CellParams,
+  type LinearParams,
+  type MemoryCell,
+  type Mixer,
+  type ProjectContext,
+  type State,
 } from '@mnemix/layers';
 import { route } from '@mnemix/router';
 import {
-  add, checkConfig, checkShapes, countElements, reshape, tidy,
-  type ParamTree, type Tensor2D, type Tensor3D,
+  add,
+  checkConfig,
+  checkShapes,
+  countElements,
+  reshape,
+  tidy,
+  type ParamTree,
+  type Tensor2D,
+  type Tensor3D,
 } from '@mnemix/tensor';
 import { initMom, sharedParams, stackedParams, type MomParams } from './parameters.ts';
 
@@ -42,7 +67,9 @@ export interface MomState<S extends State = State> {
  *
  * @throws MnemixError `config` where topK and memories do not fit
  */
-export function mom<P extends CellParams, S extends State, I>(options: MomConfig<P, S, I>): Mixer<MomParams, MomState<S>> {
+export function mom<P extends CellParams, S extends State, I>(
+  options: MomConfig<P, S, I>,
+): Mixer<MomParams, MomState<S>> {
   const { cell, memories = 4, topK = 2, shared = true, singleKvProj = false } = options;
   checkConfig(
     Number.isInteger(memories) && memories >= 1,
@@ -68,9 +95,13 @@ export function mom<P extends CellParams, S extends State, I>(options: MomConfig
   const bucketContext = (tokens: Tensor2D, plan: RoutePlan, state: S | undefined): ProjectContext<S> => {
     const rows = routeGather(tokens, plan) as Tensor2D;
     // Projecting before the copy gives the same rows for 1/K of the arithmetic.
-    const commonLinear = (layer: LinearParams): Tensor2D => routeGather(linear(tokens, layer), plan) as Tensor2D;
+    const commonLinear = (layer: LinearParams): Tensor2D =>
+      routeGather(linear(tokens, layer), plan) as Tensor2D;
     const grouped = ({ weight, bias }: LinearParams, x: Tensor2D): Tensor2D =>
-      groupedLinear({ x, weight: weight as unknown as Tensor3D, bias: bias as unknown as Tensor2D }, { groups: plan.groups }) as Tensor2D;
+      groupedLinear(
+        { x, weight: weight as unknown as Tensor3D, bias: bias as unknown as Tensor2D },
+        { groups: plan.groups },
+      ) as Tensor2D;
     return {
       rows,
       sequences: plan.buckets,
@@ -87,13 +118,21 @@ export function mom<P extends CellParams, S extends State, I>(options: MomConfig
     const { choices, weights } = route(logits, topK);
     const plan = routePlan(choices, { memories, sequences });
     const cellParams = (singleKvProj ? sharedParams : stackedParams)(params, copied) as P;
-    const { o, state: next } = cell.scan(cell.project(cellParams, bucketContext(tokens, plan, state)), state, plan.buckets);
+    const { o, state: next } = cell.scan(
+      cell.project(cellParams, bucketContext(tokens, plan, state)),
+      state,
+      plan.buckets,
+    );
     const y = routeMix({ o, weights }, plan) as Tensor3D;
     return { y, state: next, routing: { logits, choices, weights, rowSequence: sequences.rowSequence } };
   };
 
   const readShared = (params: MomParams, tokens: Tensor2D, sequences: Sequences, state: S | undefined) =>
-    cell.scan(cell.project(sharedParams(params, copied) as P, soloContext(tokens, sequences, state)), state, sequences);
+    cell.scan(
+      cell.project(sharedParams(params, copied) as P, soloContext(tokens, sequences, state)),
+      state,
+      sequences,
+    );
 
   const forward: Mixer<MomParams, MomState<S>>['forward'] = (params, x, { state, segments } = {}) => {
     const { B: batch = 0, T: tokens = 0 } = checkShapes('mom.forward', { x: [x, ['B', 'T', width]] });

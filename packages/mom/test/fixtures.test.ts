@@ -1,7 +1,19 @@
 // The MoM layer against fla and against the float64 recurrence: outputs, routing, states, gradients.
 import { gatedDeltaNet } from '@mnemix/cells';
 import {
-  flatten, mul, openBackend, reshape, Rng, sum, tensor, tidy, unflatten, valueAndGrad, type ParamTree, type Scalar, type Tensor3D,
+  flatten,
+  mul,
+  openBackend,
+  reshape,
+  Rng,
+  sum,
+  tensor,
+  tidy,
+  unflatten,
+  valueAndGrad,
+  type ParamTree,
+  type Scalar,
+  type Tensor3D,
 } from '@mnemix/tensor';
 import { balanceLoss } from '@mnemix/router';
 import { readLayerFixture, readMomLayerFixture } from '@mnemix/testkit';
@@ -34,7 +46,9 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
         expect(Object.keys(flatten(like)).sort()).toEqual(Object.keys(golden.params).sort());
         const params = unflatten(
           like,
-          Object.fromEntries(Object.entries(golden.params).map(([path, t]) => [path, tensor(t.data, [...t.shape])])),
+          Object.fromEntries(
+            Object.entries(golden.params).map(([path, t]) => [path, tensor(t.data, [...t.shape])]),
+          ),
         );
         const dy = tensor(golden.dy.data, [...golden.dy.shape]);
         const { grads, aux } = valueAndGrad((tree: { x: Tensor3D; params: ParamTree }) => {
@@ -57,7 +71,10 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
     const golden = readMomLayerFixture();
     const mixer = layer(8, golden.config as Record<string, unknown>);
     tidy(() => {
-      const values = Object.entries(golden.params).map(([path, t]) => [path, tensor(Float32Array.from(t.data), [...t.shape])]);
+      const values = Object.entries(golden.params).map(([path, t]) => [
+        path,
+        tensor(Float32Array.from(t.data), [...t.shape]),
+      ]);
       const params = unflatten(mixer.init(Rng.of(1)) as ParamTree, Object.fromEntries(values));
       const tokens = golden.x.shape[0]!;
       const x = tensor(Float32Array.from(golden.x.data), [1, tokens, 8]) as Tensor3D;
@@ -69,9 +86,15 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
       const [memories = 0, ...shape] = golden.finalStates.shape;
       const size = golden.finalStates.data.length / memories;
       expect(flatten(state)['routed.memory']!).toBeCloseRms(
-        { shape: [memories - 1, ...shape], data: golden.finalStates.data.slice(0, -size) }, 1e-5, 0,
+        { shape: [memories - 1, ...shape], data: golden.finalStates.data.slice(0, -size) },
+        1e-5,
+        0,
       );
-      expect(flatten(state)['shared.memory']!).toBeCloseRms({ shape: [1, ...shape], data: golden.finalStates.data.slice(-size) }, 1e-5, 0);
+      expect(flatten(state)['shared.memory']!).toBeCloseRms(
+        { shape: [1, ...shape], data: golden.finalStates.data.slice(-size) },
+        1e-5,
+        0,
+      );
       expect(balanceLoss([routing as never])).toBeCloseRms(golden.auxLoss, 1e-5, 0);
     });
   });

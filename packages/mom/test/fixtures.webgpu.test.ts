@@ -1,8 +1,22 @@
 // The MoM layer on WebGPU against fla: output and all gradients.
 import { gatedDeltaNet } from '@mnemix/cells';
 import {
-  closeBackend, disposeTree, entries, mul, openBackend, Rng, sum, tensor, tidy, unflatten, valueAndGrad,
-  type ParamTree, type Scalar, type Tensor, type Tensor3D, type TensorTree,
+  closeBackend,
+  disposeTree,
+  entries,
+  mul,
+  openBackend,
+  Rng,
+  sum,
+  tensor,
+  tidy,
+  unflatten,
+  valueAndGrad,
+  type ParamTree,
+  type Scalar,
+  type Tensor,
+  type Tensor3D,
+  type TensorTree,
 } from '@mnemix/tensor';
 import { describeOnWebgpu, readLayerFixture } from '@mnemix/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -18,11 +32,17 @@ describeOnWebgpu('mom', (backend) => {
 
   it('equals fla: output and all gradients', async () => {
     const golden = readLayerFixture('mom_gated_delta');
-    const mixer = mom({ cell: gatedDeltaNet({ width: 64, heads: 2, headWidth: 16, expandV: 1 }), memories: 4, topK: 2 });
+    const mixer = mom({
+      cell: gatedDeltaNet({ width: 64, heads: 2, headWidth: 16, expandV: 1 }),
+      memories: 4,
+      topK: 2,
+    });
     const result = tidy(() => {
       const params = unflatten(
         mixer.init(Rng.of(1)) as ParamTree,
-        Object.fromEntries(Object.entries(golden.params).map(([path, t]) => [path, tensor(t.data, [...t.shape])])),
+        Object.fromEntries(
+          Object.entries(golden.params).map(([path, t]) => [path, tensor(t.data, [...t.shape])]),
+        ),
       );
       const x = tensor(golden.x.data, [...golden.x.shape] as [number, number, number]) as Tensor3D;
       const dy = tensor(golden.dy.data, [...golden.dy.shape]);

@@ -2,8 +2,26 @@
 import { cells } from '@mnemix/cells';
 import type { AnyCell } from '@mnemix/layers';
 import {
-  concat, entries, flatten, leaves, mapTree, memory, mul, openBackend, reshape, Rng, slice, sum, tidy, valueAndGrad,
-  type ParamTree, type Scalar, type Tensor, type Tensor2D, type Tensor3D, type TensorTree,
+  concat,
+  entries,
+  flatten,
+  leaves,
+  mapTree,
+  memory,
+  mul,
+  openBackend,
+  reshape,
+  Rng,
+  slice,
+  sum,
+  tidy,
+  valueAndGrad,
+  type ParamTree,
+  type Scalar,
+  type Tensor,
+  type Tensor2D,
+  type Tensor3D,
+  type TensorTree,
 } from '@mnemix/tensor';
 import { cells as oracleCells, momForward, nd, rows as oracleRows, type NdArray } from '@mnemix/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -16,8 +34,18 @@ beforeAll(async () => {
 const width = 12;
 
 /** Each cell, small, with fla's names for the same options, as the oracle reads them. */
-const rows: [name: string, cell: AnyCell, oracle: keyof typeof oracleCells, options: Record<string, unknown>][] = [
-  ['gated_delta_net', cells.gated_delta_net({ width, heads: 2, headWidth: 5, expandV: 1 }), 'gated_deltanet', { num_heads: 2, head_dim: 5, expand_v: 1 }],
+const rows: [
+  name: string,
+  cell: AnyCell,
+  oracle: keyof typeof oracleCells,
+  options: Record<string, unknown>,
+][] = [
+  [
+    'gated_delta_net',
+    cells.gated_delta_net({ width, heads: 2, headWidth: 5, expandV: 1 }),
+    'gated_deltanet',
+    { num_heads: 2, head_dim: 5, expand_v: 1 },
+  ],
   ['delta_net', cells.delta_net({ width, heads: 2 }), 'delta_net', { num_heads: 2 }],
   ['gla', cells.gla({ width, heads: 2, expandK: 1 }), 'gla', { num_heads: 2, expand_k: 1 }],
   ['retnet', cells.retnet({ width, heads: 2 }), 'retnet', { num_heads: 2 }],
@@ -26,11 +54,14 @@ const rows: [name: string, cell: AnyCell, oracle: keyof typeof oracleCells, opti
 
 const part = (x: Tensor3D, from: number, to: number): Tensor3D =>
   slice(x, [0, from, 0], [x.shape[0], to - from, x.shape[2]]) as Tensor3D;
-const row = (x: Tensor3D, b: number): Tensor3D => slice(x, [b, 0, 0], [1, x.shape[1], x.shape[2]]) as Tensor3D;
-const at = (x: Tensor3D, t: number): Tensor2D => reshape(part(x, t, t + 1), [x.shape[0], x.shape[2]]) as Tensor2D;
+const row = (x: Tensor3D, b: number): Tensor3D =>
+  slice(x, [b, 0, 0], [1, x.shape[1], x.shape[2]]) as Tensor3D;
+const at = (x: Tensor3D, t: number): Tensor2D =>
+  reshape(part(x, t, t + 1), [x.shape[0], x.shape[2]]) as Tensor2D;
 const near = (actual: TensorTree, expected: TensorTree): void => {
   const found = flatten(actual);
-  for (const [path, leaf] of Object.entries(flatten(expected))) expect(found[path], path).toBeCloseRms(leaf, 1e-5);
+  for (const [path, leaf] of Object.entries(flatten(expected)))
+    expect(found[path], path).toBeCloseRms(leaf, 1e-5);
 };
 const float64 = (t: Tensor): NdArray => nd(t.shape, t.dataSync());
 
@@ -39,7 +70,9 @@ describe.each(rows)('over %s', (_name, cell, oracle, options) => {
   /** Wider weights than the usual start, so that routing and gates are far from even. */
   const setUp = (tokens: number, batch = 2) => {
     const params = mixer.init(Rng.of(7)) as ParamTree;
-    const wide = mapTree(params, (leaf, path) => (leaf.rank === 2 ? Rng.of(3).fold(path).normal(leaf.shape, 0, 0.4) : leaf));
+    const wide = mapTree(params, (leaf, path) =>
+      leaf.rank === 2 ? Rng.of(3).fold(path).normal(leaf.shape, 0, 0.4) : leaf,
+    );
     return { params: wide, x: Rng.of(8).normal([batch, tokens, width]) as Tensor3D };
   };
 
@@ -48,7 +81,14 @@ describe.each(rows)('over %s', (_name, cell, oracle, options) => {
       const { params, x } = setUp(21);
       const { y } = mixer.forward(params as never, x);
       const named = Object.fromEntries(Array.from(entries(params), ([path, leaf]) => [path, float64(leaf)]));
-      const config = { hidden_size: width, num_memories: 3, topk: 2, shared_mem: true, norm_eps: 1e-5, ...options };
+      const config = {
+        hidden_size: width,
+        num_memories: 3,
+        topk: 2,
+        shared_mem: true,
+        norm_eps: 1e-5,
+        ...options,
+      };
       for (const b of [0, 1]) {
         const tokens = oracleRows(nd([2 * 21, width], x.dataSync()), b * 21, (b + 1) * 21);
         const expected = momForward(named, config as never, tokens, { cell: oracleCells[oracle]! as never });
@@ -57,16 +97,19 @@ describe.each(rows)('over %s', (_name, cell, oracle, options) => {
     });
   });
 
-  it.each([1, 2, 15, 64])('continues from a carried state after %i tokens as if it were one pass', (tokens) => {
-    tidy(() => {
-      const { params, x } = setUp(tokens + 7);
-      const whole = mixer.forward(params as never, x);
-      const first = mixer.forward(params as never, part(x, 0, tokens));
-      const second = mixer.forward(params as never, part(x, tokens, tokens + 7), { state: first.state });
-      near(concat([first.y, second.y], 1), whole.y);
-      near(second.state, whole.state);
-    });
-  });
+  it.each([1, 2, 15, 64])(
+    'continues from a carried state after %i tokens as if it were one pass',
+    (tokens) => {
+      tidy(() => {
+        const { params, x } = setUp(tokens + 7);
+        const whole = mixer.forward(params as never, x);
+        const first = mixer.forward(params as never, part(x, 0, tokens));
+        const second = mixer.forward(params as never, part(x, tokens, tokens + 7), { state: first.state });
+        near(concat([first.y, second.y], 1), whole.y);
+        near(second.state, whole.state);
+      });
+    },
+  );
 
   it('gives the same outputs a token at a time, and leaves memories alone that were not chosen', () => {
     tidy(() => {
@@ -95,7 +138,12 @@ describe.each(rows)('over %s', (_name, cell, oracle, options) => {
         const alone = mixer.forward(params as never, part(row(x, b), start, start + length));
         near(part(row(packed.y, b), start, start + length), alone.y);
       }
-      expect(packed.y.dataSync().slice(13 * width, 20 * width).every((value) => value === 0)).toBe(true);
+      expect(
+        packed.y
+          .dataSync()
+          .slice(13 * width, 20 * width)
+          .every((value) => value === 0),
+      ).toBe(true);
     });
   });
 
@@ -103,7 +151,9 @@ describe.each(rows)('over %s', (_name, cell, oracle, options) => {
     tidy(() => {
       const { params, x } = setUp(16);
       const changed = concat([part(x, 0, 9), mul(part(x, 9, 10), -3), part(x, 10, 16)], 1) as Tensor3D;
-      const [before, after] = [x, changed].map((input) => part(mixer.forward(params as never, input).y, 0, 9));
+      const [before, after] = [x, changed].map((input) =>
+        part(mixer.forward(params as never, input).y, 0, 9),
+      );
       expect(after!.dataSync()).toEqual(before!.dataSync());
     });
   });
@@ -112,8 +162,11 @@ describe.each(rows)('over %s', (_name, cell, oracle, options) => {
     const { params, x } = tidy(() => setUp(10) as never) as ReturnType<typeof setUp>;
     const before = memory().numTensors;
     tidy(() => {
-      const { grads } = valueAndGrad((tree: ParamTree) => ({ value: sum(mixer.forward(tree as never, x).y) as Scalar }))(params);
-      for (const [path, leaf] of entries(grads)) expect(leaf.dataSync().every(Number.isFinite), path).toBe(true);
+      const { grads } = valueAndGrad((tree: ParamTree) => ({
+        value: sum(mixer.forward(tree as never, x).y) as Scalar,
+      }))(params);
+      for (const [path, leaf] of entries(grads))
+        expect(leaf.dataSync().every(Number.isFinite), path).toBe(true);
     });
     expect(memory().numTensors).toBe(before);
     for (const leaf of [x, ...leaves(params)]) leaf.dispose();
@@ -131,7 +184,9 @@ describe('mom', () => {
     tidy(() => {
       const mixer = mom({ cell, memories: 5, topK: 2 });
       const params = mixer.init(Rng.of(0));
-      const own = Array.from(entries(params as ParamTree)).filter(([path]) => /^(k|v|gk)_proj\.0\./.test(path));
+      const own = Array.from(entries(params as ParamTree)).filter(([path]) =>
+        /^(k|v|gk)_proj\.0\./.test(path),
+      );
       const single = own.reduce((n, [, leaf]) => n + leaf.size, 0);
       const total = leaves(params as ParamTree).reduce((n, leaf) => n + leaf.size, 0);
       expect(total - mixer.activatedParameters(params)).toBe(3 * single);
@@ -139,7 +194,8 @@ describe('mom', () => {
   });
 
   it('grows its state with the number of memories, shared one included', () => {
-    const bytes = (memories: number, shared: boolean) => mom({ cell, memories, topK: 1, shared }).stateBytes(1);
+    const bytes = (memories: number, shared: boolean) =>
+      mom({ cell, memories, topK: 1, shared }).stateBytes(1);
     expect(bytes(5, false)).toBe(5 * bytes(1, false));
     expect(bytes(4, true)).toBe(bytes(5, false));
   });

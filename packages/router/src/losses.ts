@@ -1,7 +1,27 @@
 // Auxiliary losses that keep a router's load even and its scores small.
 import {
-  cast, checkConfig, concat, div, expandDims, greaterEqual, logSumExp, maximum, mean, mul, noGrad, oneHot, ones, softmax, square,
-  stack, sum, tidy, type Scalar, type Tensor, type Tensor1D, type Tensor2D,
+  cast,
+  checkConfig,
+  concat,
+  div,
+  expandDims,
+  greaterEqual,
+  logSumExp,
+  maximum,
+  mean,
+  mul,
+  noGrad,
+  oneHot,
+  ones,
+  softmax,
+  square,
+  stack,
+  sum,
+  tidy,
+  type Scalar,
+  type Tensor,
+  type Tensor1D,
+  type Tensor2D,
 } from '@mnemix/tensor';
 import type { Routing } from './route.ts';
 
@@ -15,7 +35,9 @@ export interface RoutingSample extends Pick<Routing, 'logits' | 'choices'> {
 function rowWeights({ logits, rowSequence }: RoutingSample): Tensor1D {
   return noGrad(() =>
     tidy(() => {
-      const real = (rowSequence ? cast(greaterEqual(rowSequence, 0), 'float32') : ones([logits.shape[0]])) as Tensor1D;
+      const real = (
+        rowSequence ? cast(greaterEqual(rowSequence, 0), 'float32') : ones([logits.shape[0]])
+      ) as Tensor1D;
       return div(real, maximum(sum(real), 1));
     }),
   );
@@ -26,8 +48,14 @@ function pool(samples: readonly RoutingSample[]): RoutingSample {
   const real = (sample: RoutingSample): Tensor =>
     sample.rowSequence ?? cast(ones([sample.logits.shape[0]]), 'int32');
   return {
-    logits: concat(samples.map(({ logits }) => logits), 0) as Tensor2D,
-    choices: concat(samples.map(({ choices }) => choices), 0) as Tensor2D,
+    logits: concat(
+      samples.map(({ logits }) => logits),
+      0,
+    ) as Tensor2D,
+    choices: concat(
+      samples.map(({ choices }) => choices),
+      0,
+    ) as Tensor2D,
     rowSequence: concat(samples.map(real), 0) as Tensor1D,
   };
 }
@@ -74,6 +102,10 @@ export function zLoss(samples: readonly RoutingSample[]): Scalar {
 }
 
 function checkSamples(where: string, samples: readonly RoutingSample[]): void {
-  checkConfig(samples.length > 0, `${where}(samples)`, 'there is no routing to judge.', 'Pass one sample for each MoM layer.');
+  checkConfig(
+    samples.length > 0,
+    `${where}(samples)`,
+    'there is no routing to judge.',
+    'Pass one sample for each MoM layer.',
+  );
 }
-

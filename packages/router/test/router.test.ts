@@ -1,5 +1,17 @@
 // Choices, weights, losses and load against float64.
-import { mul, openBackend, Rng, sum, tensor1d, tensor2d, tidy, valueAndGrad, type Scalar, type Tensor, type Tensor2D } from '@mnemix/tensor';
+import {
+  mul,
+  openBackend,
+  Rng,
+  sum,
+  tensor1d,
+  tensor2d,
+  tidy,
+  valueAndGrad,
+  type Scalar,
+  type Tensor,
+  type Tensor2D,
+} from '@mnemix/tensor';
 import { centralDifferences, nd, pooledBalanceLoss, topKRouter } from '@mnemix/testkit';
 import { describe, expect, it } from 'vitest';
 import { balanceLoss, route, routingLoad, zLoss } from '../src/index.ts';
@@ -38,7 +50,9 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
     tidy(() => {
       const logits = logitsOf(2, 9, 4);
       const dw = Rng.of(3).normal([9, 2]);
-      const { grads } = valueAndGrad((x: Tensor2D) => ({ value: sum(mul(route(x, 2).weights, dw)) as Scalar }))(logits);
+      const { grads } = valueAndGrad((x: Tensor2D) => ({
+        value: sum(mul(route(x, 2).weights, dw)) as Scalar,
+      }))(logits);
       const expected = centralDifferences(
         ({ x }) => topKRouter(x!, 2).weights.data.reduce((n, w, i) => n + w * dw.dataSync()[i]!, 0),
         { x: float64(logits) },
@@ -52,7 +66,10 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
     tidy(() => {
       const layers = [logitsOf(4, 20, 4), logitsOf(5, 20, 4)];
       const samples = layers.map((logits) => route(logits, 2));
-      const all = nd([40, 4], layers.flatMap((l) => [...l.dataSync()]));
+      const all = nd(
+        [40, 4],
+        layers.flatMap((l) => [...l.dataSync()]),
+      );
       expect(balanceLoss(samples)).toBeCloseRms(pooledBalanceLoss(all, 2), 1e-5);
       const alone = layers.map((logits) => pooledBalanceLoss(float64(logits), 2));
       expect(balanceLoss(samples, 'layer')).toBeCloseRms((alone[0]! + alone[1]!) / 2, 1e-5);
@@ -78,7 +95,16 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
   it('reports the share of copies that each memory received', async () => {
     await openBackend(backend);
     tidy(() => {
-      const choices = tensor2d([[0, 1], [0, 2], [0, 1], [3, 2]], undefined, 'int32');
+      const choices = tensor2d(
+        [
+          [0, 1],
+          [0, 2],
+          [0, 1],
+          [3, 2],
+        ],
+        undefined,
+        'int32',
+      );
       const sample = { logits: logitsOf(1, 4, 4), choices, rowSequence: tensor1d([0, 0, 0, -1], 'int32') };
       expect(routingLoad(sample)).toBeCloseRms([3 / 6, 2 / 6, 1 / 6, 0], 1e-6);
     });
@@ -88,8 +114,9 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
     await openBackend(backend);
     tidy(() => {
       const logits = logitsOf(9, 5, 3);
-      const expected = Array.from({ length: 5 }, (_, r) =>
-        Math.log([0, 1, 2].reduce((s, m) => s + Math.exp(logits.dataSync()[r * 3 + m]!), 0)) ** 2,
+      const expected = Array.from(
+        { length: 5 },
+        (_, r) => Math.log([0, 1, 2].reduce((s, m) => s + Math.exp(logits.dataSync()[r * 3 + m]!), 0)) ** 2,
       );
       expect(zLoss([route(logits, 1)])).toBeCloseRms(expected.reduce((a, b) => a + b) / 5, 1e-5);
     });
@@ -99,4 +126,3 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
 it('refuses to choose more memories than there are', () => {
   expect(() => route(tensor2d([[1, 2]]), 3)).toThrow(/k is 3, but the last axis has 2 entries/);
 });
-

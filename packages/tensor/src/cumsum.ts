@@ -14,7 +14,11 @@ export interface CumsumOptions {
  * agree (trap 1), and its WebGPU shader for reversed sums is cached without the axis length that it holds (trap 24):
  * so sums always run forward along the last axis.
  */
-export function cumsum(x: Tensor, axis: number, { exclusive = false, reverse = false }: CumsumOptions = {}): Tensor {
+export function cumsum(
+  x: Tensor,
+  axis: number,
+  { exclusive = false, reverse = false }: CumsumOptions = {},
+): Tensor {
   const from = axis < 0 ? axis + x.rank : axis;
   const last = x.rank - 1;
   if (from !== last) {

@@ -70,7 +70,9 @@ export function checkShapes(
         return (sizes[dim] ??= size) === size;
       });
     if (!fits) {
-      const expected = pattern.map((dim) => (typeof dim === 'string' && dim in sizes ? `${dim}=${sizes[dim]}` : dim));
+      const expected = pattern.map((dim) =>
+        typeof dim === 'string' && dim in sizes ? `${dim}=${sizes[dim]}` : dim,
+      );
       throw new MnemixError({
         code: 'shape',
         where: `${where}(${argument})`,
@@ -88,6 +90,11 @@ export function checkShapes(
  *
  * @param where the configuration key or function at fault
  */
-export function checkConfig(condition: boolean, where: string, message: string, fix: string): asserts condition {
+export function checkConfig(
+  condition: boolean,
+  where: string,
+  message: string,
+  fix: string,
+): asserts condition {
   if (!condition) throw new MnemixError({ code: 'config', where, message, fix });
 }

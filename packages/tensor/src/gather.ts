@@ -37,6 +37,7 @@ const scatterOp: Scatter = defineOp({
       for (let row = 0; row < indices.data.length; row++) {
         const target = indices.data[row] as number;
         if (target < 0) continue;
+        checkIndex('scatterAddRows', target, row, out.length / width);
         const [from, to] = [row * width, target * width];
         for (let c = 0; c < width; c++) out[to + c] = (out[to + c] as number) + (y.data[from + c] as number);
       }
@@ -60,6 +61,7 @@ const gatherOp: Gather = defineOp({
       const out = (y as typeof x).data;
       for (let row = 0; row < indices.data.length; row++) {
         const source = indices.data[row] as number;
+        checkIndex('gatherRows', source, row, x.shape[0] as number);
         if (source < 0) out.fill(0, row * width, (row + 1) * width);
         else out.set(x.data.subarray(source * width, (source + 1) * width), row * width);
       }
@@ -71,8 +73,8 @@ const gatherOp: Gather = defineOp({
 });
 
 /**
- * Rows of `x` by index; an index of −1 gives a row of zeros. Indices must be below R: they are not checked here,
- * because that would read them back from the device.
+ * Rows of `x` by index; an index of −1 gives a row of zeros. Indices must be below R: host backends
+ * check them; on WebGPU that would mean to read them back, and what lies beyond is undefined.
  *
  * @param x [R, …] float32
  * @param indices [N] int32
@@ -110,5 +112,15 @@ function checkIndices(where: string, indices: Tensor): void {
     where: `${where}(indices)`,
     message: `expected an int32 tensor [N], found ${indices.dtype} [${indices.shape.join(', ')}].`,
     fix: "Pass indices as a rank-1 tensor of dtype 'int32'.",
+  });
+}
+
+function checkIndex(where: string, index: number, position: number, rows: number): void {
+  if (index < rows) return;
+  throw new MnemixError({
+    code: 'value',
+    where: `${where}(indices)[${position}]`,
+    message: `index ${index} is outside of ${rows} rows.`,
+    fix: `Use indices from 0 to ${rows - 1}, or −1 for none; as token ids, they must be below the vocabulary size.`,
   });
 }

@@ -15,7 +15,9 @@ interface Rule {
 /** Sums a gradient over the axes along which its tensor was broadcast. */
 function unbroadcast(dy: Tensor, shape: readonly number[]): Tensor {
   const lead = dy.rank - shape.length;
-  const axes = dy.shape.flatMap((size, axis) => (axis < lead || (shape[axis - lead] === 1 && size !== 1) ? [axis] : []));
+  const axes = dy.shape.flatMap((size, axis) =>
+    axis < lead || (shape[axis - lead] === 1 && size !== 1) ? [axis] : [],
+  );
   return tf.reshape(axes.length === 0 ? dy : tf.sum(dy, axes), [...shape]);
 }
 
@@ -40,11 +42,18 @@ const binary = (
 /** Restores the axes that a reduction removed, as ones. */
 function keepAxes(dy: Tensor, shape: readonly number[], axes: readonly number[]): Tensor {
   const reduced = new Set(axes.map((axis) => (axis < 0 ? axis + shape.length : axis)));
-  return tf.reshape(dy, shape.map((size, axis) => (reduced.has(axis) ? 1 : size)));
+  return tf.reshape(
+    dy,
+    shape.map((size, axis) => (reduced.has(axis) ? 1 : size)),
+  );
 }
 
 const asList = (axis: unknown, rank: number): number[] =>
-  axis === undefined || axis === null ? [...Array(rank).keys()] : Array.isArray(axis) ? (axis as number[]) : [axis as number];
+  axis === undefined || axis === null
+    ? [...Array(rank).keys()]
+    : Array.isArray(axis)
+      ? (axis as number[])
+      : [axis as number];
 
 /** Where a maximum or minimum is attained; ties share nothing: every winner gets the whole gradient, as in tfjs. */
 const extremum: Rule = {
@@ -78,10 +87,22 @@ const rules: Record<string, Rule> = {
   [tf.ZerosLike]: { grad: (dy) => ({ x: () => tf.zerosLike(dy) }) },
   [tf.OnesLike]: { grad: (dy) => ({ x: () => tf.zerosLike(dy) }) },
 
-  [tf.Add]: binary((dy) => dy, (dy) => dy),
-  [tf.Sub]: binary((dy) => dy, (dy) => tf.neg(dy)),
-  [tf.Multiply]: binary((dy, _, b) => tf.mul(dy, b), (dy, a) => tf.mul(dy, a)),
-  [tf.RealDiv]: binary((dy, _, b) => tf.div(dy, b), (dy, a, b) => tf.neg(tf.div(tf.mul(dy, a), tf.square(b)))),
+  [tf.Add]: binary(
+    (dy) => dy,
+    (dy) => dy,
+  ),
+  [tf.Sub]: binary(
+    (dy) => dy,
+    (dy) => tf.neg(dy),
+  ),
+  [tf.Multiply]: binary(
+    (dy, _, b) => tf.mul(dy, b),
+    (dy, a) => tf.mul(dy, a),
+  ),
+  [tf.RealDiv]: binary(
+    (dy, _, b) => tf.div(dy, b),
+    (dy, a, b) => tf.neg(tf.div(tf.mul(dy, a), tf.square(b))),
+  ),
   [tf.Maximum]: binary(
     (dy, a, b) => tf.mul(dy, tf.cast(tf.greaterEqual(a, b), 'float32')),
     (dy, a, b) => tf.mul(dy, tf.cast(tf.less(a, b), 'float32')),
@@ -92,7 +113,11 @@ const rules: Record<string, Rule> = {
   ),
   [tf.Pow]: binary(
     (dy, a, b) => tf.mul(dy, tf.mul(b, tf.pow(a, tf.sub(b, 1)))),
-    (dy, a, b) => tf.mul(dy, tf.where(tf.greater(a, 0), tf.mul(tf.pow(a, b), tf.log(tf.maximum(a, 1e-38))), tf.zerosLike(a))),
+    (dy, a, b) =>
+      tf.mul(
+        dy,
+        tf.where(tf.greater(a, 0), tf.mul(tf.pow(a, b), tf.log(tf.maximum(a, 1e-38))), tf.zerosLike(a)),
+      ),
   ),
 
   [tf.Neg]: { grad: (dy) => ({ x: () => tf.neg(dy) }) },
@@ -113,7 +138,10 @@ const rules: Record<string, Rule> = {
     inputs: ['x'],
     grad: (dy, [x], { clipValueMin, clipValueMax }) => ({
       x: () => {
-        const inside = tf.logicalAnd(tf.greaterEqual(x as Tensor, clipValueMin as number), tf.lessEqual(x as Tensor, clipValueMax as number));
+        const inside = tf.logicalAnd(
+          tf.greaterEqual(x as Tensor, clipValueMin as number),
+          tf.lessEqual(x as Tensor, clipValueMax as number),
+        );
         return tf.mul(dy, tf.cast(inside, 'float32'));
       },
     }),
@@ -130,7 +158,11 @@ const rules: Record<string, Rule> = {
   [tf.Sum]: {
     inputs: ['x'],
     grad: (dy, [x], { axis }) => ({
-      x: () => tf.mul(keepAxes(dy, (x as Tensor).shape, asList(axis, (x as Tensor).rank)), tf.ones((x as Tensor).shape)),
+      x: () =>
+        tf.mul(
+          keepAxes(dy, (x as Tensor).shape, asList(axis, (x as Tensor).rank)),
+          tf.ones((x as Tensor).shape),
+        ),
     }),
   },
   [tf.Mean]: {
@@ -167,25 +199,41 @@ const rules: Record<string, Rule> = {
   [tf.BatchMatMul]: matMulGrad,
 
   [tf.Reshape]: { inputs: ['x'], grad: (dy, [x]) => ({ x: () => tf.reshape(dy, (x as Tensor).shape) }) },
-  [tf.ExpandDims]: { inputs: ['input'], grad: (dy, [x]) => ({ input: () => tf.reshape(dy, (x as Tensor).shape) }) },
+  [tf.ExpandDims]: {
+    inputs: ['input'],
+    grad: (dy, [x]) => ({ input: () => tf.reshape(dy, (x as Tensor).shape) }),
+  },
   [tf.Transpose]: {
     grad: (dy, _, { perm }) => ({
-      x: () => tf.transpose(dy, (perm as number[]).map((__, i) => (perm as number[]).indexOf(i))),
+      x: () =>
+        tf.transpose(
+          dy,
+          (perm as number[]).map((__, i) => (perm as number[]).indexOf(i)),
+        ),
     }),
   },
   [tf.Slice]: {
     inputs: ['x'],
     grad: (dy, [x], { begin }) => ({
-      x: () => tf.pad(dy, (x as Tensor).shape.map((size, i) => {
-        const before = (begin as number[])[i] ?? 0;
-        return [before, size - before - (dy.shape[i] as number)] as [number, number];
-      })),
+      x: () =>
+        tf.pad(
+          dy,
+          (x as Tensor).shape.map((size, i) => {
+            const before = (begin as number[])[i] ?? 0;
+            return [before, size - before - (dy.shape[i] as number)] as [number, number];
+          }),
+        ),
     }),
   },
   [tf.PadV2]: {
     inputs: ['x'],
     grad: (dy, [x], { paddings }) => ({
-      x: () => tf.slice(dy, (paddings as number[][]).map(([before]) => before as number), (x as Tensor).shape),
+      x: () =>
+        tf.slice(
+          dy,
+          (paddings as number[][]).map(([before]) => before as number),
+          (x as Tensor).shape,
+        ),
     }),
   },
   [tf.Reverse]: { grad: (dy, _, { dims }) => ({ x: () => tf.reverse(dy, dims as number[]) }) },
@@ -227,7 +275,11 @@ tf.registerGradient({
   saveAllInputs: true,
   gradFunc: (dy, saved, { axis }) => {
     const dim = (axis as number) < 0 ? (axis as number) + (dy as Tensor).rank : (axis as number);
-    const parts = tf.split(dy as Tensor, saved.map((x) => x.shape[dim] as number), dim);
+    const parts = tf.split(
+      dy as Tensor,
+      saved.map((x) => x.shape[dim] as number),
+      dim,
+    );
     return Object.fromEntries(parts.map((part, i) => [String(i), () => part]));
   },
 });
@@ -245,5 +297,7 @@ tf.registerGradient({
 });
 tf.registerGradient({
   kernelName: tf.Unpack,
-  gradFunc: (dys, _, { axis }) => ({ value: () => tf.stack(Array.isArray(dys) ? dys : [dys as Tensor], axis as number) }),
+  gradFunc: (dys, _, { axis }) => ({
+    value: () => tf.stack(Array.isArray(dys) ? dys : [dys as Tensor], axis as number),
+  }),
 });

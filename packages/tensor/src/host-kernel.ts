@@ -71,12 +71,17 @@ export function hostKernel<I extends OpInputs, Attrs>(
     const views = Object.fromEntries(
       Object.entries(inputs).map(([name, info]) => [name, hostView(backend, info as TensorInfo)]),
     );
-    kernel.run(
-      views as { [Name in keyof I]: HostArray },
-      infos.map((info) => hostView(backend, info)),
-      attrs,
-    );
-    return infos;
+    try {
+      kernel.run(
+        views as { [Name in keyof I]: HostArray },
+        infos.map((info) => hostView(backend, info)),
+        attrs,
+      );
+      return infos;
+    } catch (error) {
+      for (const { dataId } of infos) (backend as { disposeData(id: object): void }).disposeData(dataId);
+      throw error;
+    }
   };
   return { cpu: run, wasm: run };
 }

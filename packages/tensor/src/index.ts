@@ -2,7 +2,18 @@
 import './gradients.ts';
 
 export type {
-  Backend, DataType, Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, TensorInfo, TensorLike, TypedArray,
+  Backend,
+  DataType,
+  Rank,
+  Scalar,
+  Tensor,
+  Tensor1D,
+  Tensor2D,
+  Tensor3D,
+  Tensor4D,
+  TensorInfo,
+  TensorLike,
+  TypedArray,
 } from './types.ts';
 export * from './autodiff.ts';
 export * from './backend/index.ts';

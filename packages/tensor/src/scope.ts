@@ -62,7 +62,9 @@ export class AsyncScope {
  * The asynchronous counterpart of `tidy`: frees what the scope owns when `f` has ended, whether it succeeded or
  * threw, except the tensors that it returns.
  */
-export async function asyncTidy<T extends TensorTree | void>(f: (scope: AsyncScope) => Promise<T>): Promise<T> {
+export async function asyncTidy<T extends TensorTree | void>(
+  f: (scope: AsyncScope) => Promise<T>,
+): Promise<T> {
   const scope = new AsyncScope();
   try {
     const result = await f(scope);

@@ -68,4 +68,5 @@ export function disposeTree(tree: TensorTree): void {
 }
 
 /** Number of elements in all leaves. */
-export const countElements = (tree: TensorTree): number => leaves(tree).reduce((sum, leaf) => sum + leaf.size, 0);
+export const countElements = (tree: TensorTree): number =>
+  leaves(tree).reduce((sum, leaf) => sum + leaf.size, 0);

@@ -66,3 +66,15 @@ onHostBackends('rows by index', (backend) => {
     );
   });
 });
+
+onHostBackends('an index beyond the rows', (backend) => {
+  it('is refused by place and range, and leaves nothing behind', async () => {
+    await m.openBackend(backend);
+    const x = m.tensor2d([[1, 2]]);
+    const indices = m.tensor1d([0, 1], 'int32');
+    const before = m.memory();
+    expect(() => m.tidy(() => m.gatherRows(x, indices))).toThrow(/gatherRows\(indices\)\[1\]: index 1 is outside of 1 rows/);
+    expect(() => m.tidy(() => m.scatterAddRows(m.ones([2, 2]), indices, 1))).toThrow(/scatterAddRows\(indices\)\[1\]/);
+    expect(m.memory().numDataBuffers).toBe(before.numDataBuffers);
+  });
+});

@@ -17,16 +17,35 @@ onWebgpu('traps', (backend) => {
 
   it('24: so is the gradient of a forward one, which is a reversed sum', async () => {
     for (const size of [4, 6]) {
-      const { grads } = m.valueAndGrad((x: m.Tensor) => ({ value: m.sum(m.cumsum(x, -1)) as m.Scalar }))(m.ones([1, size]));
+      const { grads } = m.valueAndGrad((x: m.Tensor) => ({ value: m.sum(m.cumsum(x, -1)) as m.Scalar }))(
+        m.ones([1, size]),
+      );
       expect(await read(grads)).toEqual(Array.from({ length: size }, (_, i) => size - i));
     }
   });
 
   it('25: booleans and integers can be cast to floats and moved', async () => {
-    const mask = m.greater(m.tensor3d([[[1, -1, 2], [3, -4, -5]]]), 0);
+    const mask = m.greater(
+      m.tensor3d([
+        [
+          [1, -1, 2],
+          [3, -4, -5],
+        ],
+      ]),
+      0,
+    );
     expect(await read(m.transpose(m.cast(mask, 'float32'), [0, 2, 1]))).toEqual([1, 1, 0, 0, 1, 0]);
     expect(await read(m.sum(m.cast(mask, 'float32'), 1))).toEqual([2, 0, 1]);
-    const integers = m.tensor3d([[[1, 2, 3], [4, 5, -6]]], undefined, 'int32');
+    const integers = m.tensor3d(
+      [
+        [
+          [1, 2, 3],
+          [4, 5, -6],
+        ],
+      ],
+      undefined,
+      'int32',
+    );
     const moved = m.transpose(integers, [0, 2, 1]);
     expect(moved.dtype).toBe('int32');
     expect(await read(moved)).toEqual([1, 4, 2, 5, 3, -6]);

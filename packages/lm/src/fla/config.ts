@@ -29,7 +29,8 @@ export function fromFlaConfig(json: FlaConfig, where: string): LmConfig {
     throw unsupported(where, 'model_type', json.model_type, `one of ${known.join(', ')}`);
   }
   for (const [key, allowed] of Object.entries({ ...OFF, ...mixer.only })) {
-    if (!allowed.includes(json[key])) throw unsupported(where, key, json[key], allowed.map(String).join(' or '));
+    if (!allowed.includes(json[key]))
+      throw unsupported(where, key, json[key], allowed.map(String).join(' or '));
   }
   const width = count(json, 'hidden_size', where);
   const hidden = json.intermediate_size ?? swiGluWidth(width, number(json, 'hidden_ratio', where, 4));

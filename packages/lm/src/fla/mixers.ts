@@ -21,7 +21,8 @@ interface FlaMixer<M extends MixerConfig = MixerConfig> {
 const norm = (json: FlaReader) => ({ normEps: json.number('norm_eps', 1e-6) });
 
 /** fla gives blocks and layers one epsilon; ours may differ. */
-const sameEps = (mixer: { normEps?: number }, model: LmConfig): boolean => (mixer.normEps ?? 1e-5) === (model.normEps ?? 1e-6);
+const sameEps = (mixer: { normEps?: number }, model: LmConfig): boolean =>
+  (mixer.normEps ?? 1e-5) === (model.normEps ?? 1e-6);
 
 const gatedDeltaNet: FlaMixer<Extract<CellConfig, { type: 'gated_delta_net' }>> = {
   modelTypes: ['gated_deltanet'],
@@ -151,7 +152,10 @@ const gla: FlaMixer<Extract<CellConfig, { type: 'gla' }>> = {
     ...norm(json),
   }),
   write: (mixer, model) => {
-    const inherent = (mixer.gateNormalizer ?? 16) === 16 && (mixer.gateRank ?? 16) === 16 && (mixer.activation ?? 'identity') === 'identity';
+    const inherent =
+      (mixer.gateNormalizer ?? 16) === 16 &&
+      (mixer.gateRank ?? 16) === 16 &&
+      (mixer.activation ?? 'identity') === 'identity';
     if (!sameEps(mixer, model) || !inherent) return undefined;
     return {
       model_type: 'gla',
@@ -168,7 +172,11 @@ const gla: FlaMixer<Extract<CellConfig, { type: 'gla' }>> = {
 
 const retNet: FlaMixer<Extract<CellConfig, { type: 'retnet' }>> = {
   modelTypes: ['retnet'],
-  only: { use_short_conv: [false, undefined], num_kv_heads: [null, undefined], feature_map: [null, undefined] },
+  only: {
+    use_short_conv: [false, undefined],
+    num_kv_heads: [null, undefined],
+    feature_map: [null, undefined],
+  },
   read: (json) => ({
     type: 'retnet',
     heads: json.number('num_heads', 8),

@@ -35,18 +35,20 @@ export function installWebgpuKernels(): void {
  * move data do not, and do not compile. A product with one makes floats of them.
  */
 function convert(relabelled: TensorInfo, backend: unknown): TensorInfo {
-  const one = (backend as { makeTensorInfo(shape: number[], dtype: string, values: Float32Array): TensorInfo }).makeTensorInfo(
-    [],
-    'float32',
-    Float32Array.of(1),
-  );
+  const one = (
+    backend as { makeTensorInfo(shape: number[], dtype: string, values: Float32Array): TensorInfo }
+  ).makeTensorInfo([], 'float32', Float32Array.of(1));
   const made = run('Multiply', { a: relabelled, b: one }, {}, backend);
   for (const passing of [relabelled, one]) dispose(passing, backend);
   return made;
 }
 
 const run = (name: string, inputs: Record<string, TensorInfo>, attrs: object, backend: unknown): TensorInfo =>
-  (getKernel(name, 'webgpu') as KernelConfig).kernelFunc({ inputs, attrs: attrs as never, backend } as never) as TensorInfo;
+  (getKernel(name, 'webgpu') as KernelConfig).kernelFunc({
+    inputs,
+    attrs: attrs as never,
+    backend,
+  } as never) as TensorInfo;
 
 const dispose = ({ dataId }: TensorInfo, backend: unknown): void => {
   (backend as { disposeData(id: object): void }).disposeData(dataId);
@@ -57,4 +59,3 @@ function replace(kernelName: string, wrap: (stock: KernelFunc) => KernelFunc): v
   unregisterKernel(kernelName, 'webgpu');
   registerKernel({ ...stock, kernelFunc: wrap(stock.kernelFunc) });
 }
-
