@@ -1,8 +1,8 @@
 // The page's script: offers the training to the test that drives the browser.
-import { run, type TrainedOn } from './ten-steps.ts';
+import { run, type Run, type TrainedOn } from './ten-steps.ts';
 
 declare global {
-  var train: (backend: TrainedOn) => Promise<number[]>;
+  var train: (backend: TrainedOn) => Promise<Run>;
 }
 
 globalThis.train = (backend) => run(backend, { wasmPaths: '/wasm' });

@@ -8,14 +8,20 @@ import type { BackendOptions } from '@mnemix/tensor';
 
 export type TrainedOn = 'wasm' | 'webgpu-software';
 
+export interface Run {
+  /** That compute, on WASM. */
+  threads: number;
+  /** Of each of ten steps. */
+  losses: number[];
+}
+
 /**
  * Trains on a backend.
  *
  * @param options where a browser finds the WASM files
- * @returns the loss of each of ten steps
  */
-export async function run(backend: TrainedOn, options?: BackendOptions): Promise<number[]> {
-  await openBackend(backend, options);
+export async function run(backend: TrainedOn, options?: BackendOptions): Promise<Run> {
+  const { threads } = await openBackend(backend, options);
   const model = createLm({
     vocabSize: 20,
     width: 16,
@@ -45,5 +51,5 @@ export async function run(backend: TrainedOn, options?: BackendOptions): Promise
     ({ params, state } = after);
     disposeTree({ value, gradNorm, leafNorms });
   }
-  return losses;
+  return { threads, losses };
 }

@@ -23,7 +23,7 @@ const BATCH = 64;
 const TOKENS = 64;
 
 /** The reference size: 64 sequences of 64 tokens, width 64, two layers, 4 memories top-2 with a shared one. */
-export const referenceModel: LmConfig = {
+const referenceModel: LmConfig = {
   vocabSize: 66,
   width: 64,
   layers: 2,

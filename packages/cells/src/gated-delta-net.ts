@@ -41,6 +41,11 @@ export interface GatedDeltaNetConfig {
   readonly gate?: boolean;
   /** β in (0, 2) instead of (0, 1), so that a memory can flip what it holds. Default false. */
   readonly negativeEigenvalues?: boolean;
+  /**
+   * Upper end of the uniform draw of A = e^{A_log} at the start; smaller values start with longer memories.
+   * Default 16, as in Mamba and fla.
+   */
+  readonly initialDecay?: number;
   readonly normEps?: number;
 }
 
@@ -84,6 +89,7 @@ export function gatedDeltaNet(
     convolution: 4,
     gate: true,
     negativeEigenvalues: false,
+    initialDecay: 16,
     normEps: 1e-5,
     ...options,
   };
@@ -115,7 +121,7 @@ export function gatedDeltaNet(
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
-      ...initDecay(rng, valueHeads),
+      ...initDecay(rng, valueHeads, config.initialDecay),
       q_conv1d: initConvolution(rng.fold('q_conv1d'), keySize, convolution),
       k_conv1d: initConvolution(rng.fold('k_conv1d'), keySize, convolution),
       v_conv1d: initConvolution(rng.fold('v_conv1d'), valueSize, convolution),
@@ -173,9 +179,9 @@ export function gatedDeltaNet(
   };
 }
 
-/** Mamba's initial decay: A uniform in (0, 16), dt log-uniform in (0.001, 0.1) through an inverse softplus. */
-function initDecay(rng: Rng, heads: number): { A_log: Tensor1D; dt_bias: Tensor1D } {
-  const a = rng.fold('A_log').uniformArray(heads, 0, 16);
+/** Mamba's initial decay: A uniform in (0, highest), dt log-uniform in (0.001, 0.1) through an inverse softplus. */
+function initDecay(rng: Rng, heads: number, highest: number): { A_log: Tensor1D; dt_bias: Tensor1D } {
+  const a = rng.fold('A_log').uniformArray(heads, 0, highest);
   const dt = rng.fold('dt_bias').uniformArray(heads, Math.log(0.001), Math.log(0.1));
   return {
     A_log: tensor1d(Array.from(a, (value) => Math.log(Math.max(value, 1e-4)))),

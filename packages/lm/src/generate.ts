@@ -1,5 +1,14 @@
 // Generation with a recurrent state: the prompt in one pass, then a token at a time at constant cost.
-import { AsyncScope, checkConfig, MnemixError, Rng, tensor1d, tensor2d, tidy, type Tensor } from '@mnemix/tensor';
+import {
+  AsyncScope,
+  checkConfig,
+  MnemixError,
+  Rng,
+  tensor1d,
+  tensor2d,
+  tidy,
+  type Tensor,
+} from '@mnemix/tensor';
 import type { LanguageModel, LmParams, LmState } from './model.ts';
 import { sampleToken, type SamplingOptions } from './sampling.ts';
 
@@ -41,7 +50,12 @@ export async function* generate(
 ): AsyncGenerator<number, void, void> {
   const { maxTokens = 64, endToken, rng = Rng.of(0), state: before, ...sampling } = options;
   const { vocabSize } = model.config;
-  checkConfig(prompt.length > 0, 'generate(prompt)', 'it is empty.', 'Pass at least one token, e.g. the begin token.');
+  checkConfig(
+    prompt.length > 0,
+    'generate(prompt)',
+    'it is empty.',
+    'Pass at least one token, e.g. the begin token.',
+  );
   checkTokenIds(prompt, vocabSize, 'generate(prompt)');
 
   const scope = new AsyncScope();

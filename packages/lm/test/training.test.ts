@@ -1,6 +1,16 @@
 // Training and decoding: the loss goes down, nothing leaks, memory stays flat, bad ids are refused.
 import { adamW } from '@mnemix/optim';
-import { disposeTree, memory, openBackend, Rng, tensor1d, tensor2d, tidy, valueAndGrad, type Tensor2D } from '@mnemix/tensor';
+import {
+  disposeTree,
+  memory,
+  openBackend,
+  Rng,
+  tensor1d,
+  tensor2d,
+  tidy,
+  valueAndGrad,
+  type Tensor2D,
+} from '@mnemix/tensor';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLm, generate, type LanguageModel, type LmParams, type MixerConfig } from '../src/index.ts';
 
@@ -24,14 +34,25 @@ const cells = {
   linear_attention: { type: 'linear_attention', heads: 1 },
 } as const satisfies Record<string, MixerConfig>;
 
-const lm = (mixer: MixerConfig): LanguageModel => createLm({ vocabSize: 6, width: 8, layers: 2, mlp: null, mixer });
-const momOf = (cell: (typeof cells)[keyof typeof cells]): MixerConfig => ({ type: 'mom', memories: 3, topK: 2, cell });
+const lm = (mixer: MixerConfig): LanguageModel =>
+  createLm({ vocabSize: 6, width: 8, layers: 2, mlp: null, mixer });
+const momOf = (cell: (typeof cells)[keyof typeof cells]): MixerConfig => ({
+  type: 'mom',
+  memories: 3,
+  topK: 2,
+  cell,
+});
 
 /** Sequences that count upwards from a random start: the next token follows from this one. */
 const batch = (index: number): { ids: Tensor2D; targets: Tensor2D } => {
   const starts = Rng.of(5).fold(index).integers(4, 0, 6);
   const rows = Array.from(starts, (start) => Array.from({ length: 9 }, (_, t) => (start + t) % 6));
-  const slice = (from: number) => tensor2d(rows.map((row) => row.slice(from, from + 8)), undefined, 'int32');
+  const slice = (from: number) =>
+    tensor2d(
+      rows.map((row) => row.slice(from, from + 8)),
+      undefined,
+      'int32',
+    );
   return { ids: slice(0), targets: slice(1) };
 };
 
@@ -100,7 +121,8 @@ describe('generation', () => {
     const params = model.init(Rng.of(3));
     const collect = async (prompt: number[], options: object): Promise<number[]> => {
       const tokens: number[] = [];
-      for await (const token of generate(model, params, prompt, { maxTokens: 6, ...options })) tokens.push(token);
+      for await (const token of generate(model, params, prompt, { maxTokens: 6, ...options }))
+        tokens.push(token);
       return tokens;
     };
     const whole = await collect([1, 4, 2, 5], {});
@@ -121,7 +143,8 @@ describe('generation', () => {
     for await (const token of generate(model, params, [1], { maxTokens: 20 })) tokens.push(token);
     const [first = 0] = tokens;
     const stopped: number[] = [];
-    for await (const token of generate(model, params, [1], { maxTokens: 20, endToken: first })) stopped.push(token);
+    for await (const token of generate(model, params, [1], { maxTokens: 20, endToken: first }))
+      stopped.push(token);
     expect(stopped).toEqual([first]);
     disposeTree(params);
   });
@@ -165,6 +188,8 @@ describe('forward', () => {
     [{ mixer: { type: 'gla', heads: 3 } }, /gla\(heads\): 3 heads do not divide/],
     [{ mixer: { type: 'mom', memories: 2, topK: 3, cell: cells.gla } }, /mom\(topK\)/],
   ])('a configuration of %o is refused by name', (changed, message) => {
-    expect(() => createLm({ vocabSize: 6, width: 8, layers: 1, mlp: null, mixer: cells.gla, ...changed } as never)).toThrow(message);
+    expect(() =>
+      createLm({ vocabSize: 6, width: 8, layers: 1, mlp: null, mixer: cells.gla, ...changed } as never),
+    ).toThrow(message);
   });
 });

@@ -73,8 +73,12 @@ onHostBackends('an index beyond the rows', (backend) => {
     const x = m.tensor2d([[1, 2]]);
     const indices = m.tensor1d([0, 1], 'int32');
     const before = m.memory();
-    expect(() => m.tidy(() => m.gatherRows(x, indices))).toThrow(/gatherRows\(indices\)\[1\]: index 1 is outside of 1 rows/);
-    expect(() => m.tidy(() => m.scatterAddRows(m.ones([2, 2]), indices, 1))).toThrow(/scatterAddRows\(indices\)\[1\]/);
+    expect(() => m.tidy(() => m.gatherRows(x, indices))).toThrow(
+      /gatherRows\(indices\)\[1\]: index 1 is outside of 1 rows/,
+    );
+    expect(() => m.tidy(() => m.scatterAddRows(m.ones([2, 2]), indices, 1))).toThrow(
+      /scatterAddRows\(indices\)\[1\]/,
+    );
     expect(m.memory().numDataBuffers).toBe(before.numDataBuffers);
   });
 });

@@ -20,12 +20,11 @@ export interface GpuKernel {
 
 /** One field of the uniform struct, which consists of 4-byte scalars. */
 export interface Uniform {
-  readonly type: 'uint32' | 'int32' | 'float32';
+  readonly type: 'uint32' | 'float32';
   readonly value: number;
 }
 
 export const u32 = (value: number): Uniform => ({ type: 'uint32', value });
-export const i32 = (value: number): Uniform => ({ type: 'int32', value });
 export const f32 = (value: number): Uniform => ({ type: 'float32', value });
 
 export interface GpuDispatch {
