@@ -23,7 +23,19 @@ export const backward = wasmKernel<BackwardInputs, object>({
     const { groups, rows, width, outputs } = sizes(shapes);
     const room = scratch(exports.linearBackwardScratch(width, outputs));
     exports.groupedLinearBackward(
-      x, weight, starts, lengths, dy, dx, dWeight, dBias, room, groups, rows, width, outputs,
+      x,
+      weight,
+      starts,
+      lengths,
+      dy,
+      dx,
+      dWeight,
+      dBias,
+      room,
+      groups,
+      rows,
+      width,
+      outputs,
     );
   },
 });
