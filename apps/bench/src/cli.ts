@@ -19,17 +19,30 @@ program
   .description('training speed of a two-layer Mixture-of-Memories on the CPU, with the time of every kernel')
   .option('--steps <n>', 'steps to measure', wholeNumber, 20)
   .option('--backend <name>', 'wasm or cpu', 'wasm')
+  .option('--threads <n>', 'threads of the WASM backend', wholeNumber, 1)
   .option('--out <path>', 'write <path>.md and <path>.json too')
-  .action(async ({ steps, backend, out }: { steps: number; backend: 'wasm' | 'cpu'; out?: string }) => {
-    const result = await benchCpu({ steps, backend });
-    const text = formatCpu(result);
-    console.log(text);
-    if (out !== undefined) {
-      await mkdir(dirname(out), { recursive: true });
-      await writeFile(`${out}.json`, `${JSON.stringify(result, null, 2)}\n`);
-      await writeFile(`${out}.md`, text);
-    }
-  });
+  .action(
+    async ({
+      steps,
+      backend,
+      threads,
+      out,
+    }: {
+      steps: number;
+      backend: 'wasm' | 'cpu';
+      threads: number;
+      out?: string;
+    }) => {
+      const result = await benchCpu({ steps, backend, threads });
+      const text = formatCpu(result);
+      console.log(text);
+      if (out !== undefined) {
+        await mkdir(dirname(out), { recursive: true });
+        await writeFile(`${out}.json`, `${JSON.stringify(result, null, 2)}\n`);
+        await writeFile(`${out}.md`, text);
+      }
+    },
+  );
 
 try {
   await program.parseAsync();

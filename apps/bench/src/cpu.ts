@@ -62,11 +62,13 @@ interface Training {
 export async function benchCpu({
   steps,
   backend = 'wasm',
+  threads = 1,
 }: {
   steps: number;
   backend?: 'wasm' | 'cpu';
+  threads?: number;
 }): Promise<CpuResult> {
-  const report = await openBackend(backend);
+  const report = await openBackend(backend, { threads });
   const model = createLm(referenceModel);
   const optimiser = adamW({ clipNorm: 1 });
   const params = model.init(Rng.of(1));

@@ -1,11 +1,11 @@
 // Checkpoints of a run: everything that the next step depends on, in one safetensors file.
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { decodeSafetensors, encodeSafetensors, fromHost, toHost, type HostTensor } from '@mnemix/lm';
 import { MnemixError, type TensorTree } from '@mnemix/tensor';
 import type { Config } from './config.ts';
-import { writeAtomically } from './files.ts';
+import { listIfThere, writeAtomically } from './files.ts';
 import { checkConfig } from './resolve-config.ts';
 
 /** Tells our files from other safetensors. */
@@ -41,8 +41,7 @@ const stepOf = (path: string): number => Number(/\d+/.exec(basename(path))?.[0])
 
 /** Paths of a folder's checkpoints, oldest first. */
 export async function listCheckpoints(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []);
-  return names
+  return (await listIfThere(folder))
     .filter((name) => /^step-\d+\.safetensors$/.test(name))
     .sort()
     .map((name) => join(folder, name));

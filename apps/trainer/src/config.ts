@@ -40,6 +40,13 @@ const model = z.strictObject({
   heads: count.default(1).describe('Heads of each memory.'),
   keyWidth: count.optional().describe('Key width of a head. Left out: width / heads.'),
   valueWidth: count.optional().describe('Value width of a head. Left out: keyWidth.'),
+  initialDecay: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'gated_delta_net only: upper end of the draw of its decay rates; smaller ones start with longer memories. Left out: 16.',
+    ),
   memories: count
     .default(4)
     .describe('Memories that a router chooses between. 1 without a shared one: the cell alone.'),
@@ -102,10 +109,18 @@ function overridesOf<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
     const type = field instanceof z.ZodDefault ? field.unwrap() : field;
     return [key, z.optional(type).describe((field as z.ZodType).description ?? '')];
   });
-  return z.strictObject(Object.fromEntries(bare)) as unknown as z.ZodType<
-    Partial<z.output<z.ZodObject<Shape>>>
+  return z.strictObject(Object.fromEntries(bare)).optional() as unknown as z.ZodOptional<
+    z.ZodType<Partial<z.output<z.ZodObject<Shape>>>, Partial<z.output<z.ZodObject<Shape>>>>
   >;
 }
+
+/** What may differ between the models of a job; task, seeds and the accuracy to reach are what they share. */
+const variant = z.strictObject({
+  model: overridesOf(model),
+  optimizer: overridesOf(optimizer),
+  training: overridesOf(training.omit({ seed: true, seeds: true, stopAt: true })),
+  output: overridesOf(output.omit({ logEvery: true })),
+});
 
 export const configSchema = z.strictObject({
   $schema: z
@@ -119,16 +134,19 @@ export const configSchema = z.strictObject({
     .enum(['auto', 'webgpu', 'webgpu-software', 'wasm', 'cpu'])
     .default('auto')
     .describe('Where tensors live. auto: a real GPU, else WASM, else plain JavaScript.'),
+  threads: count
+    .default(1)
+    .describe('Threads of the WASM backend. More than one pays off from widths of about 512 on.'),
   task: z.discriminatedUnion('kind', [recallTask, textTask]),
   model: model.prefault({}),
   optimizer: optimizer.prefault({}),
   training: training.prefault({}),
   output: output.prefault({}),
   beside: z
-    .record(folderName, overridesOf(model))
+    .record(folderName, variant)
     .default({})
     .describe(
-      'Models to train on the same task beside the main one: their names, and what differs in `model`.',
+      'Models to train on the same task beside the main one: their names, and what differs in which section.',
     ),
 });
 

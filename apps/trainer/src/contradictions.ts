@@ -1,7 +1,7 @@
 // What is wrong between keys that are each right alone.
 import type { Config, ModelConfig, TaskConfig } from './config.ts';
 import type { Fault } from './errors.ts';
-import { mainName, modelsOf } from './plan-job.ts';
+import { mainName, variantsOf } from './plan-job.ts';
 
 /** A fault, and all the keys that it is a relation of. */
 export interface Contradiction extends Fault {
@@ -10,12 +10,13 @@ export interface Contradiction extends Fault {
 
 /** What no single key can tell. Sizes that depend on the task's or the cell's own rules are checked by them. */
 export function contradictions(config: Config): Contradiction[] {
-  const { optimizer, training } = config;
   const found: Contradiction[] = [];
   const main = mainName(config.model);
   if (config.task.kind === 'recall') found.push(...recallContradictions(config.task));
-  for (const [name, model] of Object.entries(modelsOf(config))) {
-    found.push(...modelContradictions(name === main ? 'model' : `beside.${name}`, model));
+  for (const [name, variant] of Object.entries(variantsOf(config))) {
+    const relate = relateIn(name === main ? '' : `beside.${name}.`, found);
+    modelContradictions(variant.model, relate);
+    scheduleContradictions(variant, relate);
   }
   if (main in config.beside) {
     found.push({
@@ -25,35 +26,49 @@ export function contradictions(config: Config): Contradiction[] {
       keys: ['model', 'beside'],
     });
   }
-  if (optimizer.schedule !== 'constant' && optimizer.warmupSteps >= training.steps) {
-    found.push({
-      where: 'optimizer.warmupSteps',
-      message: `is ${optimizer.warmupSteps}, but training.steps is ${training.steps}: nothing is left for the schedule.`,
-      fix: 'Use a warm-up that is shorter than the training.',
-      keys: ['optimizer.warmupSteps', 'training.steps'],
-    });
-  }
   return found;
 }
 
-function modelContradictions(section: string, model: ModelConfig): Contradiction[] {
-  const { width, heads, keyWidth, memories, topK } = model;
-  const found: Contradiction[] = [];
-  const add = (key: string, others: readonly string[], message: string, fix: string): void => {
-    // A model beside the main one takes from it whatever it does not say itself.
-    const keys = [key, ...others].flatMap((name) => [`${section}.${name}`, `model.${name}`]);
-    found.push({ where: `${section}.${key}`, message, fix, keys });
+/** Reports a key that does not go with others. */
+type Relate = (key: string, others: readonly string[], message: string, fix: string) => void;
+
+/** @param prefix where the keys stand: nothing for the main model, else its entry in `beside` */
+const relateIn =
+  (prefix: string, found: Contradiction[]): Relate =>
+  (key, others, message, fix) => {
+    // A model beside the main one takes from it whatever it does not say itself: its faults are told there alone.
+    if (prefix !== '' && found.some((fault) => fault.where === key && fault.message === message)) return;
+    const keys = [key, ...others].flatMap((name) => [prefix + name, name]);
+    found.push({ where: prefix + key, message, fix, keys });
   };
+
+function modelContradictions(model: ModelConfig, relate: Relate): void {
+  const { cell, width, heads, keyWidth, initialDecay, memories, topK } = model;
   if (topK > memories) {
     const there = memories === 1 ? 'is 1 memory' : `are ${memories} memories`;
     const range = memories === 1 ? 'topK 1' : `topK between 1 and ${memories}`;
-    add('topK', ['memories'], `is ${topK}, but there ${there}.`, `Use ${range}, or more memories.`);
+    const message = `is ${topK}, but there ${there}.`;
+    relate('model.topK', ['model.memories'], message, `Use ${range}, or more memories.`);
   }
   if (keyWidth === undefined && width % heads !== 0) {
+    const message = `is ${heads}, which does not divide the width of ${width}.`;
     const fix = 'Use a number of heads that divides the width, or set keyWidth.';
-    add('heads', ['width', 'keyWidth'], `is ${heads}, which does not divide the width of ${width}.`, fix);
+    relate('model.heads', ['model.width', 'model.keyWidth'], message, fix);
   }
-  return found;
+  if (initialDecay !== undefined && cell !== 'gated_delta_net') {
+    const message = `is ${initialDecay}, but ${cell} has no such decay.`;
+    relate('model.initialDecay', ['model.cell'], message, 'Remove it, or use the cell gated_delta_net.');
+  }
+}
+
+function scheduleContradictions({ optimizer, training }: Config, relate: Relate): void {
+  if (optimizer.schedule === 'constant' || optimizer.warmupSteps < training.steps) return;
+  relate(
+    'optimizer.warmupSteps',
+    ['training.steps'],
+    `is ${optimizer.warmupSteps}, but training.steps is ${training.steps}: nothing is left for the schedule.`,
+    'Use a warm-up that is shorter than the training.',
+  );
 }
 
 function recallContradictions(task: Extract<TaskConfig, { kind: 'recall' }>): Contradiction[] {

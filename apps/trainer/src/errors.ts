@@ -48,7 +48,15 @@ export function describeError(error: unknown, { debug = false } = {}): { text: s
     const exitCode = error.code === 'config' ? exitCodes.usage : exitCodes.failed;
     return { text: faultText(toFault(error)) + stack, exitCode };
   }
+  const { code, syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
   const message = error instanceof Error ? error.message : String(error);
+  if (code !== undefined && syscall !== undefined) {
+    const fix = 'Check the path, your permissions and the free space.';
+    return {
+      text: faultText({ where: path ?? syscall, message: `${message}.`, fix }) + stack,
+      exitCode: exitCodes.failed,
+    };
+  }
   const unexpected = {
     where: 'mnemix',
     message,

@@ -1,8 +1,9 @@
 // How well a model predicts sequences that it was not trained on.
 import { setImmediate } from 'node:timers/promises';
 import type { LmParams } from '@mnemix/lm';
-import type { Task } from '@mnemix/tasks';
+import { checkBatch, type Batch, type Task } from '@mnemix/tasks';
 import { AsyncScope, concat, mul, reshape, tensor2d, type Rng, type Tensor2D } from '@mnemix/tensor';
+import { heldOutBatches, type HeldOutRequest } from './held-out.ts';
 import type { TrainableModel } from './parts.ts';
 
 export interface Evaluation {
@@ -14,14 +15,10 @@ export interface Evaluation {
   readonly counted: number;
 }
 
-export interface EvaluationData {
+export interface EvaluationData extends HeldOutRequest {
   readonly task: Task;
-  /** Which sequences: equal keys give equal ones. */
+  /** Which sequences, where they are made without end: equal keys give equal ones. */
   readonly rng: Rng;
-  /** How many; fewer where the task has no more. */
-  readonly sequences: number;
-  /** Sequences at a time. */
-  readonly batch: number;
 }
 
 /** Loss and accuracy over held-out sequences. Keeps no tensors. */
@@ -30,13 +27,13 @@ export async function evaluate(
   params: LmParams,
   data: EvaluationData,
 ): Promise<Evaluation> {
-  const { task, rng, sequences, batch } = data;
+  const { task, rng } = data;
+  const { first, count, size } = heldOutBatches(task, data);
   let [loss, correct, counted] = [0, 0, 0];
-  const batches = Math.min(Math.ceil(sequences / batch), task.batchesPerEpoch(batch, 'test'));
-  for (let index = 0; index < batches; index++) {
+  for (let index = first; index < first + count; index++) {
     using scope = new AsyncScope();
     const totals = scope.run(() => {
-      const { ids, targets } = batchTensors(task.batch(rng, { index, size: batch, split: 'test' }));
+      const { ids, targets } = batchTensors(task, task.batch(rng, { index, size, split: 'test' }));
       const result = model.loss(params, ids, targets);
       const sums = [mul(result.crossEntropy, result.counted), result.correct, result.counted];
       return concat(sums.map((sum) => reshape(sum, [1])));
@@ -51,8 +48,14 @@ export async function evaluate(
   return { loss: loss / counted, accuracy: correct / counted, counted };
 }
 
-/** Host arrays of a task as int32 tensors [B,T]. */
-export function batchTensors(batch: ReturnType<Task['batch']>): { ids: Tensor2D; targets: Tensor2D } {
+/**
+ * Host arrays of a task as int32 tensors [B,T].
+ *
+ * @throws MnemixError `value` for an id or a target outside of the vocabulary
+ */
+export function batchTensors(task: Task, batch: Batch): { ids: Tensor2D; targets: Tensor2D } {
+  // On the device nobody would notice.
+  checkBatch(batch, task.vocabSize);
   const shape: [number, number] = [batch.size, batch.tokens];
   return { ids: tensor2d(batch.inputs, shape, 'int32'), targets: tensor2d(batch.targets, shape, 'int32') };
 }

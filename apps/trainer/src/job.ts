@@ -1,14 +1,25 @@
 // A job: every model of a configuration with every seed, one run after the other, then all of them side by side.
-import { removePartials, writeAtomically } from './files.ts';
+import type { BackendReport } from '@mnemix/tensor';
+import { kindOf, removePartials, writeAtomically } from './files.ts';
 import type { Config } from './config.ts';
+import { recordDevice } from './device.ts';
 import { listenForInterrupt, exitCodeOf } from './interrupt.ts';
+import { lockFolder } from './lock.ts';
 import { readLog } from './log.ts';
 import { openDevice, type Parts } from './parts.ts';
 import { planJob, type PlannedRun } from './plan-job.ts';
 import { createProgress, type Screen } from './progress.ts';
 import { exitCodes } from './errors.ts';
-import { readResult, resultOf, resultTable, sizeOf, writeResult, type Result } from './result.ts';
-import { createRunFolder, inFolder, kindOf } from './run-folder.ts';
+import {
+  readResult,
+  resultOf,
+  resultTable,
+  sizeOf,
+  sizesCaption,
+  writeResult,
+  type Result,
+} from './result.ts';
+import { createRunFolder, inFolder } from './run-folder.ts';
 import { describeDevice, describeRun } from './summary.ts';
 import { train } from './train.ts';
 
@@ -33,19 +44,25 @@ export async function runJob(
   using interrupt = listenForInterrupt(() =>
     progress.note('Finishing this step, then saving. Press Ctrl-C again to leave at once.'),
   );
-  progress.note(`device      ${describeDevice(await openDevice(config))}`);
+  await using _lock = await lockFolder(folder);
+  const device = await openDevice(config);
+  progress.note(`device      ${describeDevice(device)}`);
   await removePartials(folder);
   const results: Result[] = [];
   const runs = planJob(folder, config);
   for (const run of runs) {
     const isMissing = run.folder !== folder && (await kindOf(run.folder)) === 'nothing';
     if (isMissing) await createRunFolder(run.folder, run.config);
+    // Somebody may resume this run alone.
+    await using _runLock = run.folder === folder ? undefined : await lockFolder(run.folder);
     const paths = inFolder(run.folder);
     let result = await readResult(paths.result);
     if (result === undefined) {
       const parts = await build(run.config);
-      const size = sizeOf(parts.model);
+      const size = sizeOf(parts, run.config.model);
       progress.note(describeRun(run, parts, size));
+      const before = await recordDevice(paths.device, device);
+      if (before) progress.note(deviceWarning(before, device));
       const end = await train(run, parts, { progress, interrupt });
       if (end.ended === 'interrupted') {
         progress.note(
@@ -60,10 +77,14 @@ export async function runJob(
     results.push({ ...result, model: run.model, seed: run.seed });
   }
   if (runs.length > 1) await writeCurves(folder, runs, config);
-  progress.note(`\n${resultTable(results, config.training.stopAt)}\n`);
+  progress.note(`\n${resultTable(results, config.training.stopAt)}\n\n${sizesCaption(results)}\n`);
   progress.note(`curves      ${inFolder(folder).curves}`);
   return exitCodes.done;
 }
+
+const deviceWarning = (before: string, now: BackendReport): string =>
+  `warning     this run has computed with ${before} so far, and goes on with ${describeDevice(now)}: ` +
+  'it will not be the same bit for bit.\n';
 
 async function writeCurves(
   folder: string,

@@ -1,7 +1,7 @@
 // The log of a run: one JSON object a line, one line a step, appended as training goes.
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { MnemixError } from '@mnemix/tensor';
-import { writeAtomically } from './files.ts';
+import { readIfThere, writeAtomically } from './files.ts';
 import type { StepNumbers } from './training-step.ts';
 
 /** A training step, or an evaluation after it. */
@@ -25,12 +25,7 @@ export const isStep = (entry: LogEntry): entry is StepEntry => !isEvaluation(ent
 
 /** The whole lines of a log; a last line that a killed writer left torn is not one. */
 export async function readLog(path: string): Promise<LogEntry[]> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch {
-    return [];
-  }
+  const text = (await readIfThere(path)) ?? '';
   const lines = text
     .slice(0, text.lastIndexOf('\n') + 1)
     .split('\n')

@@ -31,9 +31,11 @@ function cellOf({
   heads,
   keyWidth = width / heads,
   valueWidth = keyWidth,
+  initialDecay,
 }: ModelConfig): CellConfig {
   if (cell === 'gated_delta_net') {
-    return { type: cell, heads, headWidth: keyWidth, expandV: valueWidth / keyWidth };
+    const decay = initialDecay === undefined ? {} : { initialDecay };
+    return { type: cell, heads, headWidth: keyWidth, expandV: valueWidth / keyWidth, ...decay };
   }
   return { type: cell, heads, expandK: (heads * keyWidth) / width, expandV: (heads * valueWidth) / width };
 }

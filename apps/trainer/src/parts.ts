@@ -18,9 +18,12 @@ export interface Parts {
   readonly learningRate: (step: number) => number;
 }
 
-/** Opens the backend that the configuration asks for. */
-export const openDevice = ({ backend }: Pick<Config, 'backend'>): Promise<BackendReport> =>
-  openBackend(backend);
+/** Opens the backend that the configuration asks for. Its threads are the backend's own choice where none are given. */
+export const openDevice = ({
+  backend,
+  threads,
+}: Pick<Config, 'backend'> & { threads?: number }): Promise<BackendReport> =>
+  openBackend(backend, threads === undefined ? {} : { threads });
 
 /** @throws MnemixError before anything was written, where sizes do not fit or a file cannot be used */
 export async function buildParts(config: Config): Promise<Parts> {

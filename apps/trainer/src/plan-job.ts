@@ -2,13 +2,30 @@
 import { join } from 'node:path';
 import type { Config, ModelConfig } from './config.ts';
 
-/** The models of a job by name: the main one first. */
-export function modelsOf(config: Config): Record<string, ModelConfig> {
-  const beside = Object.entries(config.beside).map(([name, changes]) => [
+/**
+ * The models of a job by name, the main one first: for each the configuration of a job that trains it alone.
+ * What an entry of `beside` does not say is as in the main one.
+ */
+export function variantsOf(config: Config): Record<string, Config> {
+  const alone: Config = { ...config, beside: {} };
+  const beside = Object.entries(config.beside).map(([name, changes]): [string, Config] => [
     name,
-    { ...config.model, ...changes },
+    {
+      ...alone,
+      model: changedModel(config.model, changes.model ?? {}),
+      optimizer: { ...config.optimizer, ...changes.optimizer },
+      training: { ...config.training, ...changes.training },
+      output: { ...config.output, ...changes.output },
+    },
   ]);
-  return { [mainName(config.model)]: config.model, ...Object.fromEntries(beside) };
+  return { [mainName(config.model)]: alone, ...Object.fromEntries(beside) };
+}
+
+/** Another cell does not inherit what only the first one understands. */
+function changedModel(model: ModelConfig, changes: Partial<ModelConfig>): ModelConfig {
+  const { cell = model.cell } = changes;
+  const inherited = cell === model.cell ? model : { ...model, initialDecay: undefined };
+  return { ...inherited, ...changes };
 }
 
 /** What the main model of a job is called: `mom`, or the cell where there is nothing to route. */
@@ -33,21 +50,16 @@ export interface PlannedRun {
  * in it.
  */
 export function planJob(folder: string, config: Config): PlannedRun[] {
-  const models = Object.entries(modelsOf(config));
+  const variants = Object.entries(variantsOf(config));
   const { seed: first, seeds } = config.training;
-  if (models.length * seeds === 1) {
-    return [{ folder, config, model: (models[0] as [string, unknown])[0], seed: first, label: '' }];
-  }
+  const isSingle = variants.length * seeds === 1;
   return Array.from({ length: seeds }, (_, i) => first + i).flatMap((seed) =>
-    models.map(([name, model]) => {
-      const label = seeds > 1 ? `${name} seed ${seed}` : name;
-      const alone: Config = {
-        ...config,
-        model,
-        beside: {},
-        training: { ...config.training, seed, seeds: 1 },
-      };
-      return { folder: join(folder, `${name}-seed-${seed}`), config: alone, model: name, seed, label };
-    }),
+    variants.map(([model, variant]) => ({
+      folder: isSingle ? folder : join(folder, `${model}-seed-${seed}`),
+      config: { ...variant, training: { ...variant.training, seed, seeds: 1 } },
+      label: isSingle ? '' : seeds > 1 ? `${model} seed ${seed}` : model,
+      model,
+      seed,
+    })),
   );
 }

@@ -25,6 +25,7 @@ export function resolveConfig(source: string, settings: readonly Setting[] = [])
   const raw = structuredClone(
     Object.hasOwn(presets, source) ? presets[source] : readConfigFile(source),
   ) as Json;
+  if (settings.some(({ key }) => key === 'model.cell')) forgetCell(raw);
   throwFaults(settings.flatMap((setting) => setKey(raw, setting)));
   try {
     return checkConfig(raw);
@@ -109,6 +110,13 @@ function readConfigFile(path: string): unknown {
   throw new UsageError([
     { where: path, message: 'holds no JSON object.', fix: 'Write { "task": … } in it.' },
   ]);
+}
+
+/** Where a flag swaps the cell, what was said for the one before does not count: neither for it nor beside it. */
+function forgetCell(raw: Json): void {
+  const variants = Object.values((raw['beside'] ?? {}) as Record<string, Json | null>);
+  for (const section of [raw, ...variants])
+    delete (section?.['model'] as Json | null | undefined)?.['initialDecay'];
 }
 
 /** Sets a key of nested records; a fault where the way leads through something else. */

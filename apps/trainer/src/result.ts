@@ -1,9 +1,10 @@
 // What a finished run came to, and the table that sets runs beside each other.
-import { readFile } from 'node:fs/promises';
 import { disposeTree, Rng } from '@mnemix/tensor';
 import { bytes, duration, percent, quantity, table } from './format.ts';
-import { writeAtomically } from './files.ts';
-import type { TrainableModel } from './parts.ts';
+import { readJsonIfThere, writeAtomically } from './files.ts';
+import type { ModelConfig } from './config.ts';
+import type { Parts } from './parts.ts';
+import { isRouted } from './plan-job.ts';
 import type { TrainingEnd } from './train.ts';
 
 export interface Size {
@@ -13,6 +14,8 @@ export interface Size {
   readonly activated: number;
   /** Recurrent state of one sequence. */
   readonly stateBytes: number;
+  /** The part of it that one token reads and writes: of the memories that it is routed to, and of the shared one. */
+  readonly activatedStateBytes: number;
 }
 
 export interface Result extends Size {
@@ -27,43 +30,75 @@ export interface Result extends Size {
   readonly unseen: { readonly loss: number; readonly accuracy: number };
 }
 
-export function sizeOf(model: TrainableModel): Size {
+export function sizeOf({ model }: Pick<Parts, 'model'>, config: ModelConfig): Size {
   const params = model.init(Rng.of(0));
-  const size = { ...model.parameterCount(params), stateBytes: model.stateBytes(1) };
+  const stateBytes = model.stateBytes(1);
+  const size = {
+    ...model.parameterCount(params),
+    stateBytes,
+    activatedStateBytes: stateBytes * activatedShare(config),
+  };
   disposeTree(params);
   return size;
+}
+
+/** Share of the memories that one token reads and writes; all memories of a model are of one size. */
+function activatedShare(config: ModelConfig): number {
+  if (!isRouted(config)) return 1;
+  const always = config.shared ? 1 : 0;
+  return (config.topK + always) / (config.memories + always);
 }
 
 export const writeResult = (path: string, result: Result): Promise<void> =>
   writeAtomically(path, `${JSON.stringify(result, undefined, 2)}\n`);
 
 /** A result that was written before, if the run has ended. */
-export async function readResult(path: string): Promise<Result | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as Result);
+export const readResult = async (path: string): Promise<Result | undefined> =>
+  (await readJsonIfThere(path)) as Result | undefined;
+
+/** What a token reads and writes, and what there is, for each model in plain words. */
+export const sizesCaption = (results: readonly Result[]): string =>
+  byModel(results)
+    .map(([model, [{ total, activated, stateBytes, activatedStateBytes }]]) => {
+      const [all, active, state, activeState] = [total, activated, stateBytes, activatedStateBytes].map(
+        (value) => value.toLocaleString('en'),
+      );
+      return (
+        `${model}: each token uses ${active} of ${all} parameters, ` +
+        `and reads and writes ${activeState} of the ${state} bytes of state that a sequence has.`
+      );
+    })
+    .join('\n');
+
+function byModel(results: readonly Result[]): [model: string, runs: readonly [Result, ...Result[]]][] {
+  const models = [...new Set(results.map(({ model }) => model))];
+  return models.map((model) => [
+    model,
+    results.filter((result) => result.model === model) as [Result, ...Result[]],
+  ]);
 }
 
 /** A row a model; over several seeds the mean, then the smallest and the largest. */
 export function resultTable(results: readonly Result[], target: number | undefined): string {
-  const models = [...new Set(results.map(({ model }) => model))];
   const header = [
     'model',
     'parameters',
     'activated',
     'state',
+    'activated state',
     'unseen accuracy',
     ...(target === undefined ? [] : [`steps to ${percent(target)}`]),
     'tokens/s',
     'time',
   ];
-  const rows = models.map((model) => {
-    const runs = results.filter((result) => result.model === model);
-    const { total, activated, stateBytes } = runs[0] as Result;
+  const rows = byModel(results).map(([model, runs]) => {
+    const [{ total, activated, stateBytes, activatedStateBytes }] = runs;
     return [
       model,
       quantity(total),
       quantity(activated),
       bytes(stateBytes),
+      bytes(activatedStateBytes),
       spread(
         runs.map(({ unseen }) => unseen.accuracy),
         percent,

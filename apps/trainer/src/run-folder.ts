@@ -1,11 +1,10 @@
 // A run on disk: configuration, log, checkpoints, TensorBoard events, result, figure.
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MnemixError } from '@mnemix/tensor';
 import type { Config } from './config.ts';
 import { UsageError } from './errors.ts';
-import { syncFolder, writeAtomically } from './files.ts';
+import { readJsonIfThere, syncFolder, writeAtomically } from './files.ts';
 import { checkConfig } from './resolve-config.ts';
 
 /** The parts of a run folder. */
@@ -14,6 +13,7 @@ export const inFolder = (folder: string) => ({
   log: join(folder, 'log.jsonl'),
   checkpoints: join(folder, 'checkpoints'),
   tensorboard: join(folder, 'tensorboard'),
+  device: join(folder, 'device.json'),
   result: join(folder, 'result.json'),
   curves: join(folder, 'curves.svg'),
 });
@@ -72,36 +72,16 @@ export async function checkFree(folder: string): Promise<void> {
 /**
  * Reads the configuration of a run folder.
  *
- * @throws UsageError where it is no run folder
+ * @throws UsageError where it is no run folder; MnemixError `file` where it cannot be read
  */
 export async function readRunFolder(folder: string): Promise<Config> {
-  const { config } = inFolder(folder);
-  const text = await readFile(config, 'utf8').catch(() => {
-    throw new UsageError([
-      {
-        where: folder,
-        message: 'is not a run folder: there is no config.json in it.',
-        fix: 'Name a folder that `mnemix train` made.',
-      },
-    ]);
-  });
-  try {
-    return checkConfig(JSON.parse(text));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new MnemixError({
-      code: 'file',
-      where: config,
-      message: 'it is not valid JSON.',
-      fix: 'Restore it.',
-      cause: error,
-    });
-  }
-}
-
-/** What is at a path. */
-export async function kindOf(path: string): Promise<'folder' | 'file' | 'nothing'> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found) return 'nothing';
-  return found.isDirectory() ? 'folder' : 'file';
+  const raw = await readJsonIfThere(inFolder(folder).config);
+  if (raw !== undefined) return checkConfig(raw);
+  throw new UsageError([
+    {
+      where: folder,
+      message: 'is not a run folder: there is no config.json in it.',
+      fix: 'Name a folder that `mnemix train` made.',
+    },
+  ]);
 }

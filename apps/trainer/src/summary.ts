@@ -31,7 +31,7 @@ export function describeRun(
     ...(label ? [`run         ${label}`] : []),
     `model       ${describeModel(config.model)}`,
     `parameters  ${quantity(size.total)}, of which ${quantity(size.activated)} take part in a token's result`,
-    `state       ${bytes(size.stateBytes)} a sequence`,
+    `state       ${bytes(size.stateBytes)} a sequence, of which a token reads and writes ${bytes(size.activatedStateBytes)}`,
     `task        ${describeTask(config.task)}`,
     `step        ${batch} × ${task.tokens} = ${batch * task.tokens} tokens, ${steps} steps at most`,
     `folder      ${folder}`,

@@ -11,6 +11,7 @@ import type { Interrupt } from './interrupt.ts';
 import { isStep, LogWriter, type StepEntry } from './log.ts';
 import type { Parts } from './parts.ts';
 import { RecentSteps, type Progress } from './progress.ts';
+import type { Purpose } from './held-out.ts';
 import { inFolder } from './run-folder.ts';
 import { EventWriter } from './tensorboard.ts';
 import { trainingStep, type TrainingState } from './training-step.ts';
@@ -62,6 +63,8 @@ export async function train(
   for (const folder of [run.folder, paths.checkpoints]) await removePartials(folder);
   let { state, rng, best, reached, checkpoint } = await standOf(run, parts);
   const stepsDone = (): number => state.optimizer.step;
+  // Whichever state it is by then.
+  using _tensors = { [Symbol.dispose]: () => disposeTree(treeOf(state)) };
   await using log = await LogWriter.continueAfter(paths.log, stepsDone());
   await using events = output.tensorboard
     ? await EventWriter.create(paths.tensorboard, stepsDone())
@@ -72,27 +75,27 @@ export async function train(
   if (stepsDone() > 0) progress.note(`${prefix}continues after step ${stepsDone()}`);
   const recent = new RecentSteps(20);
 
-  try {
-    while (stepsDone() < training.steps && !reached && !interrupt.requested) {
-      const batch = task.batch(rng, { index: stepsDone(), size: training.batch, split: 'train' });
-      const { state: next, numbers } = await trainingStep(state, batch, parts, checkpoint);
-      state = next;
-      await record({ step: stepsDone(), tokens: batch.size * batch.tokens, ...numbers, seconds: seconds() });
+  while (stepsDone() < training.steps && !reached && !interrupt.requested) {
+    const batch = task.batch(rng, { index: stepsDone(), size: training.batch, split: 'train' });
+    const { state: next, numbers } = await trainingStep(state, batch, parts, checkpoint);
+    state = next;
+    await record({ step: stepsDone(), tokens: batch.size * batch.tokens, ...numbers, seconds: seconds() });
 
-      const isLast = stepsDone() === training.steps;
-      const isBest = (isLast || stepsDone() % training.evalEvery === 0) && (await judge());
-      if (isLast || isBest || reached || stepsDone() % output.saveEvery === 0) await save();
-      // Signals are only heard between turns of the event loop.
-      await setImmediate();
-    }
-    const isInterrupted = stepsDone() < training.steps && !reached;
-    if (isInterrupted) await save();
-    const end = { step: stepsDone(), tokens, seconds: seconds(), checkpoint: checkpoint as string };
-    if (isInterrupted) return { ...end, ended: 'interrupted' };
-    return { ...end, ended: reached ? 'target' : 'steps', unseen: await evaluateOn('final', 4) };
-  } finally {
-    disposeTree(treeOf(state));
+    const isLast = stepsDone() === training.steps;
+    const isBest = (isLast || stepsDone() % training.evalEvery === 0) && (await judge());
+    if (isLast || isBest || reached || stepsDone() % output.saveEvery === 0) await save();
+    // Signals are only heard between turns of the event loop.
+    await setImmediate();
   }
+  const isInterrupted = stepsDone() < training.steps && !reached;
+  if (isInterrupted) await save();
+  const end = { step: stepsDone(), tokens, seconds: seconds(), checkpoint: checkpoint as string };
+  if (isInterrupted) return { ...end, ended: 'interrupted' };
+  return {
+    ...end,
+    ended: reached ? 'target' : 'steps',
+    unseen: await evaluateOn('final', 'final', { times: 4 }),
+  };
 
   /** A step into log, events and progress. */
   async function record(entry: StepEntry): Promise<void> {
@@ -114,23 +117,27 @@ export async function train(
   /** Evaluates on unseen data; tells whether this is the best so far, and notices when the target is reached. */
   async function judge(): Promise<boolean> {
     const step = stepsDone();
-    const { loss, accuracy } = await evaluateOn('unseen');
+    const { loss, accuracy } = await evaluateOn('judge', 'unseen');
     await log.append({ step, unseen: { loss, accuracy } });
     await events?.scalars(step, { 'unseen/loss': loss, 'unseen/accuracy': accuracy });
     const line = `step ${step}: on unseen data loss ${loss.toFixed(3)}, accuracy ${percent(accuracy)}`;
     progress.note(prefix + line);
     if (training.stopAt !== undefined && accuracy >= training.stopAt) {
-      // Every evaluation asks the same sequences; only ones that were never asked can confirm.
-      reached = (await evaluateOn(`confirm at ${step}`)).accuracy >= training.stopAt;
+      // Every evaluation asks the same sequences; only others can confirm, and others each time.
+      const round = Math.ceil(step / training.evalEvery);
+      const confirmed = await evaluateOn('confirm', `confirm at ${step}`, { round });
+      reached = confirmed.accuracy >= training.stopAt;
     }
     const isBest = loss < (best?.loss ?? Infinity);
     if (isBest) best = { step, loss };
     return isBest;
   }
 
-  function evaluateOn(purpose: string, times = 1): Promise<Evaluation> {
+  /** @param label tells the random sequences of one purpose from those of another */
+  function evaluateOn(purpose: Purpose, label: string, { times = 1, round = 0 } = {}): Promise<Evaluation> {
     const sequences = times * training.evalSequences;
-    return evaluate(model, state.params, { task, rng: rng.fold(purpose), sequences, batch: training.batch });
+    const request = { purpose, round, sequences, batch: training.batch };
+    return evaluate(model, state.params, { task, rng: rng.fold(label), ...request });
   }
 
   async function save(): Promise<void> {
@@ -171,10 +178,10 @@ interface Stand {
 
 /** Where a run stands: at its newest checkpoint, or at the beginning. */
 async function standOf({ folder, config }: Run, { model, optimizer }: Parts): Promise<Stand> {
+  const newest = (await listCheckpoints(inFolder(folder).checkpoints)).at(-1);
   const rng = Rng.of(config.training.seed);
   const params = model.init(rng.fold('init'));
   const state = { params, optimizer: optimizer.init(params) };
-  const newest = (await listCheckpoints(inFolder(folder).checkpoints)).at(-1);
   if (newest === undefined) return { state, rng, best: undefined, reached: false, checkpoint: undefined };
 
   const like = treeOf(state);

@@ -1,5 +1,4 @@
 // Models to use: from a run of this trainer, from one checkpoint of it, or from a checkpoint folder in fla's format.
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LanguageModel, LmParams } from '@mnemix/lm';
 import { loadPretrained } from '@mnemix/lm/node';
@@ -8,9 +7,10 @@ import { readTokenizer } from '@mnemix/tasks/node';
 import { disposeTree, Rng } from '@mnemix/tensor';
 import { checkpointPath, listCheckpoints, readCheckpoint, restore, type Checkpoint } from './checkpoint.ts';
 import { UsageError } from './errors.ts';
+import { kindOf, readIfThere } from './files.ts';
 import { buildModel } from './model.ts';
 import { planJob } from './plan-job.ts';
-import { inFolder, kindOf, readRunFolder } from './run-folder.ts';
+import { inFolder, readRunFolder } from './run-folder.ts';
 import { tokenizerOf } from './task.ts';
 
 /** Which checkpoint of a run: the one that predicted unseen data best, or the newest. */
@@ -80,6 +80,6 @@ export async function findCheckpoint(path: string, which: Which): Promise<Checkp
 
 /** A checkpoint folder in fla's format has a config.json too, but of another kind. */
 async function isPretrained(path: string): Promise<boolean> {
-  const text = await readFile(join(path, 'config.json'), 'utf8').catch(() => '{}');
-  return text.includes('"model_type"');
+  if ((await kindOf(path)) !== 'folder') return false;
+  return (await readIfThere(join(path, 'config.json')))?.includes('"model_type"') ?? false;
 }

@@ -33,13 +33,13 @@ export interface StepNumbers {
 export async function trainingStep(
   { params, optimizer: before }: TrainingState,
   batch: Batch,
-  { model, optimizer, learningRate: rateAt }: Parts,
+  { task, model, optimizer, learningRate: rateAt }: Parts,
   lastCheckpoint: string | undefined,
 ): Promise<{ state: TrainingState; numbers: StepNumbers }> {
   using scope = new AsyncScope();
   const step = before.step + 1;
   const { value, grads, aux } = scope.run(() => {
-    const { ids, targets } = batchTensors(batch);
+    const { ids, targets } = batchTensors(task, batch);
     return valueAndGrad((tree: LmParams) => {
       const { loss, crossEntropy, correct, counted, load } = model.loss(tree, ids, targets);
       return { value: loss, aux: { crossEntropy, correct, counted, load } };
@@ -58,8 +58,7 @@ export async function trainingStep(
   const load = aux.load && Array.from(await aux.load.data());
 
   const learningRate = rateAt(before.step);
-  const update = optimizer.update(params, scope.release(grads), before, { learningRate });
-  scope.track([update.gradNorm, update.leafNorms]);
+  const update = scope.run(() => optimizer.update(params, grads, before, { learningRate }));
   const [gradientNorm] = await readScalars(scope, [update.gradNorm]);
   if (!Number.isFinite(gradientNorm)) {
     const offender = await offenderAmongNorms(update.params, update.leafNorms);
@@ -70,8 +69,9 @@ export async function trainingStep(
       lastCheckpoint,
     });
   }
+  const { step: done, m, v } = update.state;
   return {
-    state: { params: update.params, optimizer: update.state },
+    state: { params: scope.release(update.params), optimizer: { step: done, ...scope.release({ m, v }) } },
     numbers: { loss, accuracy: correct / counted, learningRate, gradientNorm, ...(load && { load }) },
   };
 }

@@ -36,6 +36,8 @@ const tiny = [
   'model.keyWidth=4',
   '--set',
   'training.evalSequences=8',
+  '--set',
+  'optimizer.warmupSteps=0',
 ];
 
 describe('the command line', () => {
@@ -56,10 +58,13 @@ describe('the command line', () => {
       /state +/,
       /4 × 8 = 32 tokens/,
       /unseen accuracy/,
+      /mom: each token uses [\d,]+ of [\d,]+ parameters, and reads and writes [\d,]+ of the [\d,]+ bytes of state/,
     ]) {
       expect(trained.stdout).toMatch(part);
     }
-    const parts = ['checkpoints', 'config.json', 'curves.svg', 'log.jsonl', 'result.json', 'tensorboard'];
+    const parts = 'checkpoints config.json curves.svg device.json log.jsonl result.json tensorboard'.split(
+      ' ',
+    );
     expect(readdirSync(out).sort()).toEqual(parts);
 
     const evaluated = await mnemix('eval', out, '--backend', 'cpu', '--sequences', '8');
@@ -124,6 +129,15 @@ describe('the command line', () => {
     const { code, stderr } = await mnemix('train', 'text', '--file', path, '--out', join(folder, 'never'));
     expect(code).toBe(1);
     expect(stderr).toContain(`error: ${path}: the file is empty.`);
+  });
+
+  it('names the path where the system refuses to write', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    const { code, stderr } = await mnemix('train', 'recall', ...tiny, '--out', join(file, 'run'));
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(`error: ${file}`);
+    expect(stderr).toMatch(/^fix: \S/m);
   });
 
   it('shows the stack with --debug', async () => {

@@ -47,6 +47,32 @@ describe('a configuration', () => {
     });
   });
 
+  it('keeps the initial decay to the cell that has one, where a flag swaps the cell', () => {
+    const path = join(temporaryFolder(), 'decay.json');
+    const model = { cell: 'gated_delta_net', initialDecay: 1 };
+    writeFileSync(path, JSON.stringify({ ...recall, model, beside: { b: { model: { initialDecay: 2 } } } }));
+    expect(resolveConfig(path).model.initialDecay).toBe(1);
+    const swapped = resolveConfig(path, settingsOf({ cell: 'gla' }));
+    expect([swapped.model.initialDecay, swapped.beside['b']?.model?.initialDecay]).toEqual([
+      undefined,
+      undefined,
+    ]);
+    const explicit = collectSets('model.initialDecay=1');
+    expect(faultsOf(() => resolveConfig(path, [...settingsOf({ cell: 'gla' }), ...explicit]))).toMatchObject([
+      { where: 'model.initialDecay (--set)' },
+    ]);
+  });
+
+  it('does not hand the initial decay down to another cell beside it', () => {
+    const config = checkConfig({
+      ...recall,
+      model: { initialDecay: 1 },
+      beside: { gla: { model: { cell: 'gla' } }, wide: { model: { width: 32 } } },
+    });
+    const [, gla, wide] = planJob('job', config).map((run) => run.config.model.initialDecay);
+    expect([gla, wide]).toEqual([undefined, 1]);
+  });
+
   it('leaves the presets as they are', () => {
     const before = JSON.stringify(presets['recall']);
     resolveConfig('recall', settingsOf({ memories: '8' }));
@@ -76,8 +102,8 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
     ],
     [
       'an unknown key of a model beside',
-      { ...recall, beside: { single: { widht: 1 } } },
-      'beside.single.widht',
+      { ...recall, beside: { single: { model: { widht: 1 } } } },
+      'beside.single.model.widht',
       /width/,
     ],
     ['a missing task', {}, 'task', /Add it/],
@@ -95,8 +121,8 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
     ['topK > memories', withModel({ topK: 5 }), 'model.topK', /between 1 and 4/],
     [
       'topK > memories in a model beside',
-      { ...recall, beside: { single: { memories: 1 } } },
-      'beside.single.topK',
+      { ...recall, beside: { single: { model: { memories: 1 } } } },
+      'beside.single.model.topK',
       /topK 1/,
     ],
     [
@@ -120,6 +146,24 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
       /at most 2 pairs/,
     ],
     ['too few symbols', { task: { kind: 'recall', tokens: 64, vocabSize: 64 } }, 'task.vocabSize', /65/],
+    [
+      'a task for a model beside',
+      { ...recall, beside: { single: { task: { kind: 'text' } } } },
+      'beside.single.task',
+      /one of: model, optimizer, training, output\./,
+    ],
+    [
+      'a warm-up as long as the training of a model beside',
+      { ...recall, beside: { single: { training: { steps: 5 }, optimizer: { warmupSteps: 5 } } } },
+      'beside.single.optimizer.warmupSteps',
+      /shorter/,
+    ],
+    [
+      'a decay for a cell that has none',
+      withModel({ cell: 'gla', initialDecay: 1 }),
+      'model.initialDecay',
+      /gated_delta_net/,
+    ],
     [
       'a model beside with the name of the main one',
       { ...recall, beside: { mom: {} } },
@@ -195,7 +239,7 @@ describe('the runs of a job', () => {
   it('have folders of their own otherwise, seed by seed', () => {
     const config = checkConfig({
       ...recall,
-      beside: { single: { memories: 1, topK: 1 } },
+      beside: { single: { model: { memories: 1, topK: 1 }, optimizer: { learningRate: 0.02 } } },
       training: { seed: 3, seeds: 2 },
     });
     expect(folders(config)).toEqual([
@@ -206,6 +250,7 @@ describe('the runs of a job', () => {
     ]);
     expect(planJob('job', config)[3]?.config).toMatchObject({
       model: { memories: 1, width: 64 },
+      optimizer: { learningRate: 0.02, weightDecay: 0.1 },
       training: { seed: 4, seeds: 1 },
       beside: {},
     });

@@ -1,12 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fill, MnemixError, openBackend, tensor1d } from '@mnemix/tensor';
+import { add, fill, memory, MnemixError, mul, openBackend, Rng, sqrt, sum, tensor1d } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { listCheckpoints } from '../src/checkpoint.ts';
 import type { Config } from '../src/config.ts';
 import { offenderAmong, offenderAmongNorms } from '../src/divergence.ts';
 import { inFolder } from '../src/run-folder.ts';
-import { bigramConfig } from './bigram.ts';
+import { trainingStep } from '../src/training-step.ts';
+import { bigramConfig, buildBigram } from './bigram.ts';
 import { temporaryFolder } from './folder.ts';
 import { runBigram } from './run-bigram.ts';
 
@@ -37,6 +38,32 @@ describe('a run whose loss is no longer finite', () => {
       /the first tensor that is not finite is the (parameter|gradient of) [a-z_.]+ /,
     );
     expect((error as MnemixError).message).toContain(`The last good checkpoint is ${good}.`);
+  });
+});
+
+describe('a step whose gradient is not finite while its loss is', () => {
+  it('names the step and the tensor, and leaves no tensor behind', async () => {
+    const parts = await buildBigram(bigramConfig());
+    const model: typeof parts.model = {
+      ...parts.model,
+      loss(params, ids, targets) {
+        const result = parts.model.loss(params, ids, targets);
+        // 0 · ∞: the root has no slope at 0.
+        const nothing = mul(sqrt(sum(mul(params.model.norm.weight, 0))), 0);
+        return { ...result, loss: add(result.loss, nothing) };
+      },
+    };
+    const before = memory().numTensors;
+    const params = model.init(Rng.of(1));
+    const state = { params, optimizer: parts.optimizer.init(params) };
+    const batch = parts.task.batch(Rng.of(1), { index: 0, size: 2, split: 'train' });
+    const error = await trainingStep(state, batch, { ...parts, model }, undefined).catch(
+      (reason: unknown) => reason as MnemixError,
+    );
+    expect(error).toMatchObject({ code: 'diverged', where: 'step 1' });
+    expect((error as MnemixError).message).toContain('the gradient of model.norm.weight (its norm is NaN)');
+    // The step has consumed the state.
+    expect(memory().numTensors).toBe(before);
   });
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBackend } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { temporaryFolder } from './folder.ts';
 
 const config = bigramConfig({
   model: { memories: 2 },
-  beside: { single: { memories: 1, topK: 1 } },
+  beside: { single: { model: { memories: 1, topK: 1 }, optimizer: { learningRate: 0.05 } } },
   training: { steps: 6, seeds: 2, evalEvery: 3 },
 });
 const folder = join(temporaryFolder(), 'job');
@@ -38,7 +38,9 @@ describe('a job of two models and two seeds', () => {
     expect(first.exitCode).toBe(0);
     expect(readdirSync(folder).sort()).toEqual(['config.json', 'curves.svg', ...runs].sort());
     for (const name of runs) {
-      const parts = ['checkpoints', 'config.json', 'curves.svg', 'log.jsonl', 'result.json', 'tensorboard'];
+      const parts = 'checkpoints config.json curves.svg device.json log.jsonl result.json tensorboard'.split(
+        ' ',
+      );
       expect(readdirSync(join(folder, name)).sort()).toEqual(parts);
     }
   });
@@ -49,13 +51,19 @@ describe('a job of two models and two seeds', () => {
     expect(first.printed).toMatch(/parameters +68, of which 68 take part/);
     expect(first.printed).toMatch(/\nmom +68 .* \(\S+ % to \S+ %\)/);
     expect(first.printed).toMatch(/\nsingle +68 /);
+    expect(first.printed).toContain('single: each token uses 68 of 68 parameters, and reads and writes 0 of');
   });
 
   it('writes configurations that are whole, and name their schema', () => {
     const written = JSON.parse(readFileSync(inFolder(join(folder, 'single-seed-2')).config, 'utf8')) as {
       $schema: string;
     };
-    expect(written).toMatchObject({ model: { memories: 1 }, training: { seed: 2, seeds: 1 }, beside: {} });
+    expect(written).toMatchObject({
+      model: { memories: 1 },
+      optimizer: { learningRate: 0.05 },
+      training: { seed: 2, seeds: 1 },
+      beside: {},
+    });
     expect(existsSync(join(folder, 'single-seed-2', written.$schema))).toBe(true);
   });
 
@@ -72,6 +80,26 @@ describe('a job of two models and two seeds', () => {
   });
 });
 
+describe('a run that goes on with another device', () => {
+  it('says so, and writes down what it computes with now', async () => {
+    const { device, result } = inFolder(join(folder, 'mom-seed-1'));
+    const now = readFileSync(device, 'utf8');
+    expect(JSON.parse(now)).toEqual({ name: 'cpu', threads: 1, description: 'cpu (1 thread)' });
+    writeFileSync(
+      device,
+      JSON.stringify({ name: 'wasm', threads: 2, description: 'wasm (SIMD, 2 threads)' }),
+    );
+    rmSync(result);
+    const { printed } = await run();
+    expect(printed).toMatch(
+      /warning +this run has computed with wasm \(SIMD, 2 threads\) so far, .* cpu \(1 thread\)/,
+    );
+    expect(readFileSync(device, 'utf8')).toBe(now);
+    rmSync(result);
+    expect((await run()).printed).not.toContain('warning');
+  });
+});
+
 describe('the table of results', () => {
   const result = (changes: Partial<Result>): Result => ({
     model: 'mom',
@@ -83,6 +111,7 @@ describe('the table of results', () => {
     total: 12_300,
     activated: 9800,
     stateBytes: 4608,
+    activatedStateBytes: 2304,
     unseen: { loss: 0.1, accuracy: 0.992 },
     ...changes,
   });
@@ -90,9 +119,9 @@ describe('the table of results', () => {
   it('has one row a model', () => {
     const rows = resultTable([result({}), result({ model: 'single', ended: 'steps' })], 0.99).split('\n');
     expect(rows[0]).toMatch(
-      /^model +parameters +activated +state +unseen accuracy +steps to 99\.0 % +tokens\/s +time$/,
+      /^model +parameters +activated +state +activated state +unseen accuracy +steps to 99\.0 % +tokens\/s +time$/,
     );
-    expect(rows[1]).toMatch(/^mom +12\.3k +9\.80k +4\.5 KiB +99\.2 % +400 +10\.0k +1m40s$/);
+    expect(rows[1]).toMatch(/^mom +12\.3k +9\.80k +4\.5 KiB +2\.3 KiB +99\.2 % +400 +10\.0k +1m40s$/);
     expect(rows[2]).toMatch(/^single .* not within 400 /);
   });
 

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { memory, openBackend } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -50,6 +50,21 @@ describe('a run', () => {
     await runBigram(folder);
     await expectSameEnd(folder);
     expect(readdirSync(checkpoints).filter((name) => name.endsWith('.partial'))).toEqual([]);
+  });
+
+  it.each<[what: string, path: (folder: string) => string, replace: (path: string) => void]>([
+    ['its log', (folder) => inFolder(folder).log, (path) => mkdirSync(path)],
+    ['its checkpoints', (folder) => inFolder(folder).checkpoints, (path) => writeFileSync(path, '')],
+  ])('does not begin again where %s cannot be read', async (_, pathIn, replace) => {
+    const folder = join(temporaryFolder(), 'unreadable');
+    await runBigram(folder, bigramConfig(), 5);
+    const before = memory().numTensors;
+    rmSync(pathIn(folder), { recursive: true });
+    replace(pathIn(folder));
+    const files = readdirSync(folder).sort();
+    await expect(runBigram(folder)).rejects.toThrow(pathIn(folder));
+    expect(readdirSync(folder).sort()).toEqual(files);
+    expect(memory().numTensors).toBe(before);
   });
 
   it('keeps the newest checkpoints and the best one', async () => {

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { listCheckpoints } from '../src/checkpoint.ts';
 import type { Config } from '../src/config.ts';
+import { kindOf } from '../src/files.ts';
 import { isEvaluation, readLog, type StepEntry } from '../src/log.ts';
-import { createRunFolder, inFolder, kindOf, readRunFolder } from '../src/run-folder.ts';
+import { createRunFolder, inFolder, readRunFolder } from '../src/run-folder.ts';
 import { train, type TrainingEnd } from '../src/train.ts';
 import { bigramConfig, buildBigram } from './bigram.ts';
 

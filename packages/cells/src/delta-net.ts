@@ -8,23 +8,37 @@ import {
   type ConvolutionParams,
   type LinearParams,
   type MemoryCell,
+  type ProjectContext,
 } from '@mnemix/layers';
 import {
-  checkConfig,
   div,
+  equal,
+  fill,
   mul,
   ones,
+  onesLike,
   sigmoid,
   silu,
   sum,
+  where,
   type Tensor1D,
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
 } from '@mnemix/tensor';
 import { activations, type Activation } from './activations.ts';
+import { checkCount, choose, complete, headSizes } from './options.ts';
 import { readout, type NormParams } from './readout.ts';
 import { convolve, toHeads, type Windows } from './streams.ts';
+
+const norms = {
+  l2: (x: Tensor3D): Tensor3D => l2Norm(x) as Tensor3D,
+  /** Entries that sum to one; all of them 0 stay 0, where fla divides 0 by 0. */
+  sum: (x: Tensor3D): Tensor3D => {
+    const total = sum(x, -1, true);
+    return div(x, where(equal(total, 0), onesLike(total), total));
+  },
+} as const;
 
 export interface DeltaNetConfig {
   /** Model width d. */
@@ -39,7 +53,7 @@ export interface DeltaNetConfig {
   /** Activation of queries and keys. Default silu. */
   readonly activation?: Activation;
   /** Norm of queries and keys: unit length, or entries that sum to one. Default l2. */
-  readonly norm?: 'l2' | 'sum';
+  readonly norm?: keyof typeof norms;
   /** Learned write strength β; false writes with β = 1. Default true. */
   readonly beta?: boolean;
   /** β in (0, 2) instead of (0, 1). Default false. */
@@ -75,29 +89,29 @@ interface DeltaNetInputs {
 }
 
 export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, DeltaNetState, DeltaNetInputs> {
-  const config = {
+  const config = complete('deltaNet', options, ['width', 'heads'], {
     expandK: 1,
     expandV: 1,
     convolution: 4,
-    activation: 'silu' as Activation,
-    norm: 'l2' as const,
+    activation: 'silu',
+    norm: 'l2',
     beta: true,
     negativeEigenvalues: false,
     gate: false,
     normEps: 1e-5,
-    ...options,
-  };
+  });
   const { width, heads, convolution, activation, normEps } = config;
-  const keySize = width * config.expandK;
-  const valueSize = width * config.expandV;
-  checkConfig(
-    keySize % heads === 0 && valueSize % heads === 0,
-    'deltaNet(heads)',
-    `${heads} heads do not divide the key width ${keySize} and the value width ${valueSize}.`,
-    'Choose a number of heads that divides both.',
-  );
-  const normalise = (x: Tensor3D): Tensor3D =>
-    (config.norm === 'l2' ? l2Norm(x) : div(x, sum(x, -1, true))) as Tensor3D;
+  checkCount('deltaNet(convolution)', convolution, 0);
+  const { keySize, valueSize } = headSizes('deltaNet', config);
+  const activate = choose('deltaNet(activation)', activations, activation);
+  const normalise = choose('deltaNet(norm)', norms, config.norm);
+  const strongest = config.negativeEigenvalues ? 2 : 1;
+  /** β [N, heads]; left out where it is 1. */
+  const writeStrength = (params: DeltaNetParams, context: ProjectContext): Tensor2D | undefined => {
+    if (config.beta)
+      return mul(sigmoid(context.linear(params.b_proj as LinearParams)), strongest) as Tensor2D;
+    return strongest === 1 ? undefined : (fill([context.rows.shape[0], heads], strongest) as Tensor2D);
+  };
 
   return {
     name: 'delta_net',
@@ -143,7 +157,6 @@ export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, De
         k: context.linear(params.k_proj),
         v: context.linear(params.v_proj),
       };
-      const activate = activations[activation];
       const fused = activation === 'silu';
       const { values, windows } =
         convolution > 0
@@ -159,12 +172,11 @@ export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, De
             )
           : { values: { ...raw, v: silu(raw.v) }, windows: undefined };
       const activated = convolution > 0 && fused ? values : { q: activate(values.q), k: activate(values.k) };
-      const beta = config.beta ? sigmoid(context.linear(params.b_proj as LinearParams)) : undefined;
       return {
         q: normalise(toHeads(activated.q, heads)),
         k: normalise(toHeads(activated.k, heads)),
         v: toHeads(values.v, heads),
-        beta: beta && config.negativeEigenvalues ? mul(beta, 2) : beta,
+        beta: writeStrength(params, context),
         windows,
       };
     },

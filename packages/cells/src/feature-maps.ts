@@ -2,7 +2,6 @@
 import type { CellParams, LinearParams } from '@mnemix/layers';
 import { linear } from '@mnemix/layers';
 import {
-  add,
   concat,
   mul,
   neg,
@@ -17,7 +16,7 @@ import {
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
-import { elu } from './activations.ts';
+import { eluPlusOne } from './activations.ts';
 
 export interface FeatureMap {
   /** D' over D. */
@@ -72,7 +71,7 @@ export const featureMaps = {
   identity: withoutParameters(1, (x) => x),
   relu: withoutParameters(1, relu),
   /** elu(x) + 1 (Katharopoulos et al. 2020). */
-  elu: withoutParameters(1, (x) => add(elu(x), 1)),
+  elu: withoutParameters(1, eluPlusOne),
   /** Products of [relu(x), −relu(x)] with its rolls (Schlag et al. 2021, as fla computes it). */
   dpfp: withoutParameters(2 * DPFP_ROLLS, (x) => {
     const both = concat([relu(x), neg(relu(x))], 2) as Tensor3D;

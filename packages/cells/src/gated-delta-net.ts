@@ -22,6 +22,7 @@ import {
   type Tensor3D,
   type Tensor4D,
 } from '@mnemix/tensor';
+import { checkCount, complete, ratioSize } from './options.ts';
 import { readout, type NormParams } from './readout.ts';
 import { convolve, repeatHeads, toHeads, type Windows } from './streams.ts';
 
@@ -83,7 +84,7 @@ interface GatedDeltaNetInputs {
 export function gatedDeltaNet(
   options: GatedDeltaNetConfig,
 ): MemoryCell<GatedDeltaNetParams, GatedDeltaNetState, GatedDeltaNetInputs> {
-  const config = {
+  const config = complete('gatedDeltaNet', options, ['width', 'heads', 'headWidth'], {
     expandV: 2,
     valueHeads: options.heads,
     convolution: 4,
@@ -91,23 +92,17 @@ export function gatedDeltaNet(
     negativeEigenvalues: false,
     initialDecay: 16,
     normEps: 1e-5,
-    ...options,
-  };
-  const { width, heads, headWidth, expandV, valueHeads, convolution, gate, negativeEigenvalues, normEps } =
-    config;
+  });
+  const { width, heads, headWidth, valueHeads, convolution, gate, negativeEigenvalues, normEps } = config;
+  checkCount('gatedDeltaNet(convolution)', convolution);
+  checkCount('gatedDeltaNet(valueHeads)', valueHeads);
   checkConfig(
     valueHeads % heads === 0,
     'gatedDeltaNet(valueHeads)',
     `${valueHeads} value heads cannot share ${heads} key heads evenly.`,
     'Make valueHeads a multiple of heads.',
   );
-  const valueWidth = headWidth * expandV;
-  checkConfig(
-    Number.isInteger(valueWidth),
-    'gatedDeltaNet(expandV)',
-    `headWidth·expandV = ${valueWidth} is not an integer.`,
-    'Choose expandV so that headWidth·expandV is one.',
-  );
+  const valueWidth = ratioSize('gatedDeltaNet(expandV)', headWidth, config.expandV);
   const keySize = heads * headWidth;
   const valueSize = valueHeads * valueWidth;
 

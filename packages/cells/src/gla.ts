@@ -3,7 +3,6 @@
 import { diagonalDecay } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
-  checkConfig,
   div,
   logSigmoid,
   maximum,
@@ -15,7 +14,8 @@ import {
   type Tensor4D,
 } from '@mnemix/tensor';
 import { activations, type Activation } from './activations.ts';
-import { readout, type NormParams } from './readout.ts';
+import { checkCount, choose, complete, headSizes } from './options.ts';
+import { normName, readout, type NormParams } from './readout.ts';
 import { toHeads } from './streams.ts';
 
 export interface GlaConfig {
@@ -44,7 +44,10 @@ export interface GlaParams extends CellParams {
   readonly k_proj: LinearParams;
   readonly v_proj: LinearParams;
   readonly gk_proj: readonly [LinearParams, LinearParams];
-  readonly g_norm_swish_gate: NormParams;
+  /** With the gate. */
+  readonly g_norm_swish_gate?: NormParams;
+  /** Without. */
+  readonly g_norm?: NormParams;
   readonly o_proj: LinearParams;
 }
 
@@ -62,26 +65,21 @@ interface GlaInputs {
 }
 
 export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInputs> {
-  const config = {
+  const config = complete('gla', options, ['width', 'heads'], {
     expandK: 0.5,
     expandV: 1,
     gateNormalizer: 16,
     gateRank: 16,
-    activation: 'identity' as Activation,
+    clampMin: undefined,
+    activation: 'identity',
     gate: true,
     normEps: 1e-5,
-    ...options,
-  };
-  const { width, heads, gateRank, gateNormalizer, clampMin, normEps } = config;
-  const keySize = width * config.expandK;
-  const valueSize = width * config.expandV;
-  checkConfig(
-    keySize % heads === 0 && valueSize % heads === 0,
-    'gla(heads)',
-    `${heads} heads do not divide the key width ${keySize} and the value width ${valueSize}.`,
-    'Choose a number of heads that divides both.',
-  );
-  const activate = activations[config.activation];
+  });
+  const { width, heads, gate, gateRank, gateNormalizer, clampMin, normEps } = config;
+  checkCount('gla(gateRank)', gateRank);
+  const { keySize, valueSize } = headSizes('gla', config);
+  const activate = choose('gla(activation)', activations, config.activation);
+  const norm = normName(gate);
 
   return {
     name: 'gla',
@@ -93,8 +91,8 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
-      ...(config.gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
-      g_norm_swish_gate: { weight: ones([valueSize / heads]) as Tensor1D },
+      ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
+      [norm]: { weight: ones([valueSize / heads]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
       k_proj: initLinear(rng.fold('k_proj'), width, keySize),
       v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
@@ -122,7 +120,16 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
       return { o: o as Tensor3D, state: { memory: memory as Tensor4D } };
     },
 
-    readout: ({ g_norm_swish_gate, o_proj, g_proj }, o, x) =>
-      readout({ norm: g_norm_swish_gate, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+    readout: (params, o, x) =>
+      readout(
+        {
+          norm: params[norm] as NormParams,
+          o_proj: params.o_proj,
+          g_proj: params.g_proj as LinearParams | undefined,
+        },
+        o,
+        x,
+        normEps,
+      ),
   };
 }

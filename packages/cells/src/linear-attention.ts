@@ -1,11 +1,9 @@
 // Linear attention (Katharopoulos et al. 2020, "Transformers are RNNs", eq. 18–20):
 //   S ← S + φ(k) vᵀ ,  o = Sᵀ φ(q) / √dk ,  optionally divided by φ(q)·Σ φ(k)
-import { diagonalDecay } from '@mnemix/kernels';
-import { rmsNorm } from '@mnemix/kernels';
+import { diagonalDecay, rmsNorm } from '@mnemix/kernels';
 import { initLinear, linear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   add,
-  checkConfig,
   concat,
   div,
   ones,
@@ -16,6 +14,7 @@ import {
   type Tensor4D,
 } from '@mnemix/tensor';
 import { featureMaps, type FeatureMap, type FeatureMapName } from './feature-maps.ts';
+import { choose, complete, headSizes } from './options.ts';
 import type { NormParams } from './readout.ts';
 import { fromHeads, toHeads } from './streams.ts';
 
@@ -63,27 +62,19 @@ interface LinearAttentionInputs {
 export function linearAttention(
   options: LinearAttentionConfig,
 ): MemoryCell<LinearAttentionParams, LinearAttentionState, LinearAttentionInputs> {
-  const config = {
+  const config = complete('linearAttention', options, ['width', 'heads'], {
     expandK: 1,
     expandV: 1,
-    featureMap: 'elementwise_product' as FeatureMapName,
+    featureMap: 'elementwise_product',
     tieFeatureMaps: false,
     normalise: false,
     normaliseQ: false,
     normaliseK: false,
     normEps: 1e-5,
-    ...options,
-  };
+  });
   const { width, heads, normalise, normEps } = config;
-  const keySize = width * config.expandK;
-  const valueSize = width * config.expandV;
-  checkConfig(
-    keySize % heads === 0 && valueSize % heads === 0,
-    'linearAttention(heads)',
-    `${heads} heads do not divide the key width ${keySize} and the value width ${valueSize}.`,
-    'Choose a number of heads that divides both.',
-  );
-  const phi: FeatureMap = featureMaps[config.featureMap];
+  const { keySize, valueSize } = headSizes('linearAttention', config);
+  const phi: FeatureMap = choose('linearAttention(featureMap)', featureMaps, config.featureMap);
   const valueWidth = valueSize / heads;
   const unitSum = (x: Tensor3D): Tensor3D => div(x, add(sum(x, -1, true), 1e-4));
 

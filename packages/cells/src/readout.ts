@@ -17,6 +17,10 @@ export interface ReadoutParams {
   readonly g_proj?: LinearParams | undefined;
 }
 
+/** fla's name of the norm in RetNet and GLA: fused with the gate, or alone. */
+export const normName = (gate: boolean): 'g_norm_swish_gate' | 'g_norm' =>
+  gate ? 'g_norm_swish_gate' : 'g_norm';
+
 /**
  * W_o( RMSNorm_head(o)·w ⊙ silu(W_g x) ), as in RetNet, GLA and Gated DeltaNet.
  *

@@ -12,7 +12,6 @@ import {
 import {
   add,
   cast,
-  checkConfig,
   ones,
   tensor2d,
   tile,
@@ -21,7 +20,8 @@ import {
   type Tensor3D,
   type Tensor4D,
 } from '@mnemix/tensor';
-import { readout, type NormParams } from './readout.ts';
+import { complete, headSizes } from './options.ts';
+import { normName, readout, type NormParams } from './readout.ts';
 import { toHeads } from './streams.ts';
 
 export interface RetNetConfig {
@@ -41,7 +41,10 @@ export interface RetNetParams extends CellParams {
   readonly q_proj: LinearParams;
   readonly k_proj: LinearParams;
   readonly v_proj: LinearParams;
-  readonly g_norm_swish_gate: NormParams;
+  /** With the gate. */
+  readonly g_norm_swish_gate?: NormParams;
+  /** Without. */
+  readonly g_norm?: NormParams;
   readonly o_proj: LinearParams;
 }
 
@@ -61,16 +64,15 @@ interface RetNetInputs {
 }
 
 export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetState, RetNetInputs> {
-  const config = { expandK: 1, expandV: 2, gate: true, normEps: 1e-5, ...options };
-  const { width, heads, normEps } = config;
-  const keySize = width * config.expandK;
-  const valueSize = width * config.expandV;
-  checkConfig(
-    keySize % (2 * heads) === 0 && valueSize % heads === 0,
-    'retNet(heads)',
-    `${heads} heads do not divide the key width ${keySize} into even parts and the value width ${valueSize}.`,
-    'Choose a number of heads that does: rotation needs pairs of channels.',
-  );
+  const config = complete('retNet', options, ['width', 'heads'], {
+    expandK: 1,
+    expandV: 2,
+    gate: true,
+    normEps: 1e-5,
+  });
+  const { width, heads, gate, normEps } = config;
+  const { keySize, valueSize } = headSizes('retNet', config, 2);
+  const norm = normName(gate);
   const decay = Array.from({ length: heads }, (_, h) => Math.log1p(-(2 ** (-5 - h))));
 
   return {
@@ -83,8 +85,8 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
-      ...(config.gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
-      g_norm_swish_gate: { weight: ones([valueSize / heads]) as Tensor1D },
+      ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
+      [norm]: { weight: ones([valueSize / heads]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
       k_proj: initLinear(rng.fold('k_proj'), width, keySize),
       v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
@@ -114,7 +116,16 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
       };
     },
 
-    readout: ({ g_norm_swish_gate, o_proj, g_proj }, o, x) =>
-      readout({ norm: g_norm_swish_gate, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+    readout: (params, o, x) =>
+      readout(
+        {
+          norm: params[norm] as NormParams,
+          o_proj: params.o_proj,
+          g_proj: params.g_proj as LinearParams | undefined,
+        },
+        o,
+        x,
+        normEps,
+      ),
   };
 }

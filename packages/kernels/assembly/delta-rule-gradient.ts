@@ -98,10 +98,10 @@ export function deltaRuleGradient(
           unpackTile(dValues, dV + here, valueStride, tokens, left);
         }
         throughEraseKeys(tokens, rowBytes, betas, erases, dErases, dBetas);
-        if (erase) unpackRows(dErases, dErase + key, keyStride, tokens, dk, 1);
+        if (erase) unpackRows(dErases, dErase + key, keyStride, tokens, dk);
         else addRows(dKeys, dErases, usize(tokens) * rowBytes);
-        unpackRows(dQueries, dQ + key, keyStride, tokens, dk, 1);
-        unpackRows(dKeys, dK + key, keyStride, tokens, dk, 1);
+        unpackRows(dQueries, dQ + key, keyStride, tokens, dk);
+        unpackRows(dKeys, dK + key, keyStride, tokens, dk);
         unpackGates(dDecays, dLogDecay + gate, gateStride, tokens, dk, gates);
         if (beta) {
           for (let t = 0; t < tokens; t++) {

@@ -85,8 +85,8 @@ export function diagonalDecayGradient(
           }
           unpackTile(dValues, dV + here, valueStride, tokens, left);
         }
-        unpackRows(dQueries, dQ + key, keyStride, tokens, dk, 1);
-        unpackRows(dKeys, dK + key, keyStride, tokens, dk, 1);
+        unpackRows(dQueries, dQ + key, keyStride, tokens, dk);
+        unpackRows(dKeys, dK + key, keyStride, tokens, dk);
         unpackGates(dDecays, dLogDecay + gate, gateStride, tokens, dk, gates);
       }
       unpackState(dTiles, dInitialState + at, dk, dv);

@@ -1,27 +1,18 @@
 // The exponential where it cannot overflow, and the sigmoid on top of it. Their constants cost more to load
 // than to use, so callers load four vectors first and then work on them in turn: that shares the constants,
 // and takes half the time of one vector at a time.
+import { expRest } from './math';
 
 /** e^x of four numbers x ≤ 0, to 2e-7. Below −87.3, where results would be subnormal, 0; NaN stays NaN. */
 @inline
 export function expNegative(x: v128): v128 {
-  // x = n·ln 2 + r, |r| ≤ ln 2 / 2, with ln 2 in two parts so that r keeps its digits. Adding 1.5·2^23 rounds
-  // to the whole number n, and leaves it in the low bits, from where it goes to the exponent.
+  // x = n·ln 2 + r. Adding 1.5·2^23 rounds to the whole number n, and leaves it in the low bits, from where it goes
+  // to the exponent.
   const magic = f32x4.splat(12582912);
   const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504088896341)), magic);
   const n = f32x4.sub(shifted, magic);
-  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.12194440e-4)));
-  // The minimax polynomial of Cephes' expf.
-  let y = f32x4.add(f32x4.mul(r, f32x4.splat(1.9875691500e-4)), f32x4.splat(1.3981999507e-3));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(8.3334519073e-3));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(4.1665795894e-2));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.6666665459e-1));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(5.0000001201e-1));
-  y = f32x4.add(f32x4.mul(f32x4.mul(y, r), r), f32x4.add(r, f32x4.splat(1)));
-  // y·2^n: n goes to the exponent's bits.
   const power = i32x4.shl(i32x4.add(shifted, i32x4.splat(127)), 23);
-  return v128.andnot(f32x4.mul(y, power), f32x4.lt(x, f32x4.splat(-87.33654)));
+  return v128.andnot(f32x4.mul(expRest(x, n), power), f32x4.lt(x, f32x4.splat(-87.33654)));
 }
 
 /** 1/(1 + e^{−x}) of four numbers. Only e^{≤0} is evaluated. */

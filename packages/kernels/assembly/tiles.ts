@@ -62,13 +62,10 @@ export function packRows(from: usize, stride: usize, to: usize, count: i32, widt
 }
 
 /** The way back. */
-export function unpackRows(from: usize, to: usize, stride: usize, count: i32, width: i32, factor: f32): void {
-  const factors = f32x4.splat(factor);
+export function unpackRows(from: usize, to: usize, stride: usize, count: i32, width: i32): void {
   const rowBytes = usize(paddedWidth(width)) << 2;
   for (let t = 0; t < count; t++, from += rowBytes, to += stride) {
-    for (let c = 0; c < width; c += 4) {
-      storeUpTo(to + (c << 2), f32x4.mul(factors, v128.load(from + (c << 2))), width - c);
-    }
+    for (let c = 0; c < width; c += 4) storeUpTo(to + (c << 2), v128.load(from + (c << 2)), width - c);
   }
 }
 
@@ -89,7 +86,7 @@ export function packDecay(from: usize, stride: usize, to: usize, count: i32, dk:
 export function unpackGates(from: usize, to: usize, stride: usize, count: i32, dk: i32, gates: i32): void {
   if (gates == 0) return;
   if (gates == dk) {
-    unpackRows(from, to, stride, count, dk, 1);
+    unpackRows(from, to, stride, count, dk);
     return;
   }
   const rowBytes = usize(paddedWidth(dk)) << 2;

@@ -1,8 +1,5 @@
 // Ops on vectors take tensors of any rank: they see them as rows [N, D].
-import { MnemixError, reshape, sum, zeros, type Tensor } from '@mnemix/tensor';
-
-/** Number of elements of a tensor of this shape. */
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+import { MnemixError, reshape, sizeOf, sum, zeros, type Tensor } from '@mnemix/tensor';
 
 /**
  * x [..., D] as [N, D].

@@ -47,19 +47,17 @@ export interface LmConfig {
 /** The configuration of block `layer`. */
 export function mixerOf({ mixer }: Pick<LmConfig, 'mixer'>, layer: number): MixerConfig {
   if (!Array.isArray(mixer)) return mixer as MixerConfig;
-  checkConfig(mixer.length > 0, 'mixer', 'the list of mixers is empty.', 'Name at least one mixer.');
   return mixer[layer % mixer.length] as MixerConfig;
 }
 
 function buildCell({ type, ...options }: CellConfig, width: number, where: string): AnyCell {
-  const create = cells[type] as unknown as ((config: object) => AnyCell) | undefined;
   checkConfig(
-    create !== undefined,
+    Object.hasOwn(cells, type),
     `${where}.type`,
     `there is no cell "${String(type)}".`,
     `Choose one of ${Object.keys(cells).join(', ')}.`,
   );
-  return create({ width, ...options });
+  return (cells[type] as (config: object) => AnyCell)({ ...options, width });
 }
 
 /**

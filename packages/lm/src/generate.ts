@@ -2,15 +2,15 @@
 import {
   AsyncScope,
   checkConfig,
-  MnemixError,
   Rng,
+  slice,
   tensor1d,
-  tensor2d,
   tidy,
   type Tensor,
 } from '@mnemix/tensor';
 import type { LanguageModel, LmParams, LmState } from './model.ts';
 import { sampleToken, type SamplingOptions } from './sampling.ts';
+import { tokenTensor } from './tokens.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   /** Default 64. */
@@ -23,24 +23,11 @@ export interface GenerateOptions extends SamplingOptions {
   readonly state?: LmState;
 }
 
-/** @throws MnemixError `value` naming the first id outside of 0 … vocabSize−1 */
-export function checkTokenIds(ids: ArrayLike<number>, vocabSize: number, where: string): void {
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i] as number;
-    if (Number.isInteger(id) && id >= 0 && id < vocabSize) continue;
-    throw new MnemixError({
-      code: 'value',
-      where: `${where}[${i}]`,
-      message: `token id ${id} is outside of the vocabulary of ${vocabSize}.`,
-      fix: `Use ids from 0 to ${vocabSize - 1}; is this the tokenizer that the model was trained with?`,
-    });
-  }
-}
-
 /**
  * Yields the tokens that follow `prompt`.
  *
- * @throws MnemixError `value` for an empty prompt or an id outside of the vocabulary
+ * @throws MnemixError `config` for an empty prompt or an option out of range; `value` for an id outside of the
+ * vocabulary, or logits that are not numbers; `state` for the state of another model
  */
 export async function* generate(
   model: LanguageModel,
@@ -56,7 +43,12 @@ export async function* generate(
     'it is empty.',
     'Pass at least one token, e.g. the begin token.',
   );
-  checkTokenIds(prompt, vocabSize, 'generate(prompt)');
+  checkConfig(
+    Number.isSafeInteger(maxTokens) && maxTokens >= 0,
+    'generate(maxTokens)',
+    `it is ${maxTokens}.`,
+    'Use a whole number from 0 on.',
+  );
 
   const scope = new AsyncScope();
   try {
@@ -64,14 +56,14 @@ export async function* generate(
     const turn = (run: () => { logits: Tensor; state: LmState }) =>
       scope.run(() => tidy(() => run() as never) as { logits: Tensor; state: LmState });
     let { logits, state } = turn(() => {
-      const ids = tensor2d([[...prompt]], [1, prompt.length], 'int32');
+      const ids = tokenTensor(prompt, [1, prompt.length], vocabSize, 'generate(prompt)');
       const after = model.forward(params, ids, { state: before });
-      return { logits: after.logits, state: after.state };
+      // Logits come for all of the prompt; the last ones matter.
+      const last = slice(after.logits, [0, prompt.length - 1, 0], [1, 1, vocabSize]);
+      return { logits: last, state: after.state };
     });
     for (let count = 0; count < maxTokens; count++) {
-      // The prompt's logits come for all of its tokens; the last ones matter.
-      const scores = (await logits.data()).slice(-vocabSize);
-      const token = sampleToken(scores, rng.fold(count), sampling);
+      const token = sampleToken(await logits.data(), rng.fold(count), sampling);
       yield token;
       if (token === endToken) return;
       const previous = { logits, state };

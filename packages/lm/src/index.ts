@@ -7,3 +7,4 @@ export * from './model.ts';
 export * from './pretrained.ts';
 export * from './safetensors.ts';
 export * from './sampling.ts';
+export * from './tokens.ts';

@@ -15,11 +15,11 @@ import {
 import { balanceLoss, routingLoad, zLoss, type RoutingSample } from '@mnemix/router';
 import {
   add,
-  checkConfig,
   checkShapes,
   countElements,
   gatherRows,
   mean,
+  MnemixError,
   mul,
   ones,
   reshape,
@@ -33,7 +33,9 @@ import {
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
+import { checkLmConfig } from './check-config.ts';
 import { buildMixer, mixerOf, type LmConfig } from './config.ts';
+import { checkedIds, NO_LABEL } from './tokens.ts';
 
 interface NormParams {
   readonly weight: Tensor1D;
@@ -83,7 +85,10 @@ export interface LmLoss {
   readonly correct: Scalar;
   /** Labelled tokens. */
   readonly counted: Scalar;
-  /** Share of tokens that each memory received, mean over the MoM layers, [M]; absent without a router. */
+  /**
+   * Share of tokens that each memory received, mean over the MoM layers, [M]; absent without a router, and where the
+   * layers have different numbers of memories (forward's `routings` tell each layer's).
+   */
   readonly load?: Tensor1D;
 }
 
@@ -91,7 +96,7 @@ export interface LanguageModel {
   readonly config: LmConfig;
   init(rng: Rng): LmParams;
   initialState(sequences: number): LmState;
-  /** ids int32 [B,T]. */
+  /** ids int32 [B,T], as `tokenTensor` makes them: host backends refuse ids out of range, WebGPU cannot see them. */
   forward(params: LmParams, ids: Tensor2D, options?: ForwardOptions<LmState>): LmForward;
   /** ids int32 [B], one token for each sequence → logits [B,V]. */
   step(params: LmParams, ids: Tensor1D, state: LmState): { logits: Tensor2D; state: LmState };
@@ -101,8 +106,25 @@ export interface LanguageModel {
   parameterCount(params: LmParams): { total: number; activated: number };
 }
 
+/** Whether there are routings, all over the same number of memories. */
+const alike = (routings: readonly RoutingSample[]): boolean =>
+  new Set(routings.map(({ logits }) => logits.shape[1])).size === 1;
+
+/** The mixers check their own part of the state. */
+function checkLayers(state: LmState, layers: number): void {
+  const found = Array.isArray(state.layers) ? state.layers.length : undefined;
+  if (found === layers) return;
+  throw new MnemixError({
+    code: 'state',
+    where: 'lm.forward(state)',
+    message: `expected the states of ${layers} layers, found ${found ?? 'no list of layers'}.`,
+    fix: 'Pass a state that this model returned, or initialState(sequences).',
+  });
+}
+
 /** @throws MnemixError `config` where the configuration does not describe a model */
 export function createLm(config: LmConfig): LanguageModel {
+  checkLmConfig(config);
   const {
     vocabSize,
     width,
@@ -112,19 +134,6 @@ export function createLm(config: LmConfig): LanguageModel {
     tieEmbeddings = false,
     initializerRange = 0.02,
   } = config;
-  for (const [key, value] of Object.entries({
-    vocabSize,
-    width,
-    layers,
-    ...(mlp ? { 'mlp.hidden': mlp.hidden } : {}),
-  })) {
-    checkConfig(
-      Number.isInteger(value) && value >= 1,
-      key,
-      `it is ${value}.`,
-      'Use a whole number from 1 on.',
-    );
-  }
   const mixers: readonly Mixer[] = Array.from({ length: layers }, (_, layer) =>
     buildMixer(mixerOf(config, layer), width),
   );
@@ -134,10 +143,12 @@ export function createLm(config: LmConfig): LanguageModel {
 
   const forward: LanguageModel['forward'] = (params, ids, { state, segments } = {}) => {
     const { B: batch = 0, T: tokens = 0 } = checkShapes('lm.forward', { ids: [ids, ['B', 'T']] });
+    if (state !== undefined) checkLayers(state, layers);
     return tidy(() => {
       const rows = batch * tokens;
       const { embeddings, layers: blocks, norm: lastNorm } = params.model;
-      let h = gatherRows(embeddings.weight, reshape(ids, [rows])) as Tensor2D;
+      const known = checkedIds(reshape(ids, [rows]), vocabSize, 'lm.forward(ids)');
+      let h = gatherRows(embeddings.weight, known) as Tensor2D;
       const states: State[] = [];
       const routings: RoutingSample[] = [];
       mixers.forEach((mixer, layer) => {
@@ -197,7 +208,7 @@ export function createLm(config: LmConfig): LanguageModel {
 
     step: (params, ids, state) =>
       tidy(() => {
-        const [batch] = ids.shape;
+        const { B: batch = 0 } = checkShapes('lm.step', { ids: [ids, ['B']] });
         const result = forward(params, reshape(ids, [batch, 1]), { state });
         return { logits: reshape(result.logits, [batch, vocabSize]), state: result.state } as never;
       }),
@@ -207,9 +218,10 @@ export function createLm(config: LmConfig): LanguageModel {
         checkShapes('lm.loss', { ids: [ids, ['B', 'T']], targets: [targets, ['B', 'T']] });
         const { logits, routings } = forward(params, ids, { segments });
         const flat = reshape(logits, [ids.size, vocabSize]) as Tensor2D;
+        const labels = reshape(targets, [ids.size]) as Tensor1D;
         const { loss, correct, counted } = crossEntropy(
-          { logits: flat, targets: reshape(targets, [ids.size]) as Tensor1D },
-          {},
+          { logits: flat, targets: checkedIds(labels, vocabSize, 'lm.loss(targets)', { besides: NO_LABEL }) },
+          { ignoreIndex: NO_LABEL },
         );
         const auxiliary = auxiliaryLoss(routings);
         return {
@@ -218,7 +230,7 @@ export function createLm(config: LmConfig): LanguageModel {
           auxiliary,
           correct,
           counted,
-          ...(routings.length > 0 ? { load: mean(stack(routings.map(routingLoad)), 0) } : {}),
+          ...(alike(routings) ? { load: mean(stack(routings.map(routingLoad)), 0) } : {}),
         } as never;
       }),
 

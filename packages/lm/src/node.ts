@@ -1,7 +1,15 @@
 // Checkpoint folders on disk. Node only; browsers fetch the files themselves and use readPretrained.
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readPretrained, writePretrained, type Pretrained } from './pretrained.ts';
+import { MnemixError } from '@mnemix/tensor';
+import {
+  CONFIG_FILE,
+  pretrainedFiles,
+  readPretrained,
+  type Pretrained,
+  type WriteOptions,
+} from './pretrained.ts';
+import { isWeightsFile } from './shards.ts';
 
 /**
  * Loads the checkpoint in a folder.
@@ -10,36 +18,93 @@ import { readPretrained, writePretrained, type Pretrained } from './pretrained.t
  */
 export const loadPretrained = (folder: string): Promise<Pretrained> =>
   readPretrained(async (name) => {
+    const path = join(folder, name);
     try {
-      return await readFile(join(folder, name));
+      return await readFile(path);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw cause;
+      throw fileError(path, 'read', cause);
     }
   }, folder);
 
-/** Saves a checkpoint to a folder, which is made where it does not exist; each file appears whole or not at all. */
-export async function savePretrained(folder: string, pretrained: Pretrained): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const [name, bytes] of Object.entries(await writePretrained(pretrained))) {
-    await writeWhole(join(folder, name), bytes);
+/** What a file is called until the whole checkpoint is written. */
+const PARTIAL = '.partial';
+
+/**
+ * Saves a checkpoint to a folder, which is made where it does not exist. Weights and index of an earlier checkpoint
+ * there go; other files stay.
+ *
+ * All of the new checkpoint is on disk, under other names, before the old one is touched; then config.json goes, which
+ * comes back last. A process that is killed leaves the old checkpoint, the new one, or (between the renames) a folder
+ * without config.json that does not load: never the weights of one with the configuration of the other. Saving again
+ * repairs it.
+ *
+ * @throws MnemixError `file` where the folder cannot be written
+ */
+export async function savePretrained(
+  folder: string,
+  pretrained: Pretrained,
+  options: WriteOptions = {},
+): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    const names: string[] = [];
+    try {
+      for await (const [name, bytes] of pretrainedFiles(pretrained, options)) {
+        names.push(name);
+        await writeFlushed(join(folder, name + PARTIAL), bytes);
+      }
+    } catch (cause) {
+      for (const name of names) await rm(join(folder, name + PARTIAL), { force: true });
+      throw cause;
+    }
+    await replace(folder, names);
+  } catch (cause) {
+    throw cause instanceof MnemixError ? cause : fileError(folder, 'written', cause);
   }
 }
 
-/** Writes to a temporary name, flushes, renames. */
-export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
+/** Puts the files that were written in place of the folder's checkpoint; config.json comes last. */
+async function replace(folder: string, names: readonly string[]): Promise<void> {
+  await rm(join(folder, CONFIG_FILE), { force: true });
+  await syncFolder(folder);
+  for (const found of await readdir(folder)) {
+    const name = found.endsWith(PARTIAL) ? found.slice(0, -PARTIAL.length) : found;
+    if (isWeightsFile(name) && !names.includes(name)) await rm(join(folder, found));
+  }
+  for (const name of names) {
+    if (name === CONFIG_FILE) await syncFolder(folder);
+    await rename(join(folder, name + PARTIAL), join(folder, name));
+  }
+  await syncFolder(folder);
+}
+
+async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'w');
   try {
-    const file = await open(temporary, 'w');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw cause;
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
+
+/** Makes renames and deletions in a folder durable. Windows cannot, and does not need to. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const fileError = (where: string, done: 'read' | 'written', cause: unknown): MnemixError =>
+  new MnemixError({
+    code: 'file',
+    where,
+    message: `it could not be ${done}: ${(cause as Error).message}.`,
+    fix: 'Check that the path is the right one, and its permissions.',
+    cause,
+  });

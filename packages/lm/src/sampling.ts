@@ -1,5 +1,5 @@
 // Choosing the next token from logits, on the host.
-import { checkConfig, type Rng } from '@mnemix/tensor';
+import { checkConfig, MnemixError, type Rng } from '@mnemix/tensor';
 
 export interface SamplingOptions {
   /** 0 (default) takes the most likely token; otherwise logits are divided by it. */
@@ -13,9 +13,11 @@ export interface SamplingOptions {
 /**
  * A token drawn from logits [V] after temperature, top-k and top-p, in this order; among equal logits the lowest id
  * first.
+ *
+ * @throws MnemixError `config` for an option out of range, `value` for logits that are not numbers
  */
 export function sampleToken(logits: ArrayLike<number>, rng: Rng, options: SamplingOptions = {}): number {
-  const { temperature = 0, topK = logits.length, topP = 1 } = options;
+  const { temperature = 0, topK = Math.max(1, logits.length), topP = 1 } = options;
   checkConfig(
     temperature >= 0,
     'temperature',
@@ -24,6 +26,7 @@ export function sampleToken(logits: ArrayLike<number>, rng: Rng, options: Sampli
   );
   checkConfig(Number.isInteger(topK) && topK >= 1, 'topK', `it is ${topK}.`, 'Use a whole number from 1 on.');
   checkConfig(topP > 0 && topP <= 1, 'topP', `it is ${topP}.`, 'Use a number in (0, 1].');
+  checkLogits(logits);
   const order = Array.from({ length: logits.length }, (_, id) => id);
   order.sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b);
   if (temperature === 0) return order[0] as number;
@@ -42,3 +45,22 @@ export function sampleToken(logits: ArrayLike<number>, rng: Rng, options: Sampli
   }
   return kept[count - 1] as number;
 }
+
+/** −∞ excludes a token; there must be one that is not excluded. */
+function checkLogits(logits: ArrayLike<number>): void {
+  let some = false;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id] as number;
+    if (Number.isFinite(logit)) some = true;
+    else if (logit !== -Infinity) throw badLogits(`the logit of token ${id} is ${logit}.`);
+  }
+  if (!some) throw badLogits('no token has a finite logit.');
+}
+
+const badLogits = (message: string): MnemixError =>
+  new MnemixError({
+    code: 'value',
+    where: 'logits',
+    message,
+    fix: 'Check the parameters: a diverged training run leaves values that are not finite.',
+  });

@@ -11,6 +11,7 @@ import {
   readPretrained,
   writePretrained,
   type HostTensor,
+  type LmConfig,
   type ReadFile,
 } from '../src/index.ts';
 
@@ -117,9 +118,56 @@ describe('a checkpoint folder', () => {
     ['mom_backend', 'gla', /config\.json: mom_backend/],
     ['num_heads', 'two', /config\.json: num_heads: expected a number, found "two"/],
     ['vocab_size', -3, /config\.json: vocab_size: expected a whole number from 1 on/],
-    ['topk', 9, /mom\(topK\).*9 of 4 memories/],
+    ['topk', 9, /config\.json: it does not describe a model\. mom\(topK\).*9 of 4 memories/],
+    ['expand_v', 0.3, /config\.json: .*gatedDeltaNet\(expandV\): 16·0\.3/],
+    ['conv_size', 0, /config\.json: .*gatedDeltaNet\(convolution\): it is 0/],
+    ['shared_mem', 'no', /config\.json: shared_mem: "no" is not supported.*true or false/],
+    ['intermediate_size', '128', /config\.json: intermediate_size: expected a number/],
+    ['mnemix', null, /config\.json: mnemix: it does not describe a model\. the configuration: expected an object/],
+    ['mnemix', { vocabSize: 3 }, /config\.json: mnemix: .* width: it is undefined/],
+    [
+      'mnemix',
+      { vocabSize: 3, width: 4, layers: 1, mixer: { type: 'linear_attention', heads: 1, featureMap: 'taylor' } },
+      /mnemix: .*linearAttention\(featureMap\): there is no "taylor"/,
+    ],
   ])('is refused where %s is %j', async (key, value, message) => {
-    expect((await failure({ 'config.json': json({ ...config(), [key]: value }) })).message).toMatch(message);
+    const error = await failure({ 'config.json': json({ ...config(), [key]: value }) });
+    expect(error.message).toMatch(message);
+    expect(error.code).toBe('checkpoint');
+  });
+
+  it.each([
+    ['linear_attn', { feature_map: 'taylor' }, /feature_map: "taylor" is not supported.*dpfp/],
+    ['delta_net', { qk_activation: 'gelu' }, /qk_activation: "gelu" is not supported.*silu or relu/],
+    ['delta_net', { qk_norm: 'l1' }, /qk_norm: "l1" is not supported.*l2 or sum/],
+    ['delta_net', { use_beta: 1 }, /use_beta: 1 is not supported/],
+    ['gla', { use_short_conv: false, clamp_min: 'low' }, /clamp_min: expected a number/],
+  ])('of %s is refused with %j', async (model_type, changed, message) => {
+    const error = await failure({ 'config.json': json({ ...config(), model_type, ...changed }) });
+    expect(error.message).toMatch(message);
+    expect(error.code).toBe('checkpoint');
+  });
+
+  it('is refused with weights of whole numbers', async () => {
+    const name = 'model.norm.weight';
+    const changed = { ...tensors(), [name]: { shape: [64], data: new Int32Array(64) } };
+    const error = await failure({ 'model.safetensors': weights(changed) });
+    expect(error.message).toMatch(/of another dtype: model\.norm\.weight int32 instead of float32/);
+    expect(error.code).toBe('checkpoint');
+  });
+
+  it.each([
+    ['points outside of the folder', { 'lm_head.weight': '../part.safetensors' }],
+    ['names no file', { 'lm_head.weight': 3 }],
+    ['is empty', {}],
+    ['is no map', 'part.safetensors'],
+  ])('is refused with an index that %s', async (_, weight_map) => {
+    const error = await failure({
+      'model.safetensors': undefined,
+      'model.safetensors.index.json': json({ weight_map }),
+    });
+    expect(error.message).toMatch(/^folder\/model\.safetensors\.index\.json: weight_map/);
+    expect(error.code).toBe('checkpoint');
   });
 
   it('is refused with the weights of another model, naming the differences', async () => {
@@ -151,17 +199,30 @@ describe('a checkpoint folder', () => {
     expect(error.message).toMatch(/^folder\/model\.safetensors/);
   });
 
-  it('keeps what fla cannot express under a key of our own', async () => {
-    const model = createLm({
-      vocabSize: 7,
-      width: 8,
-      layers: 3,
-      mlp: null,
-      mixer: [
-        { type: 'gla', heads: 2 },
-        { type: 'mom', memories: 2, topK: 1, cell: { type: 'retnet', heads: 1 } },
-      ],
-    });
+  const base = { vocabSize: 7, width: 8, layers: 1, mlp: { hidden: 4 } };
+  const momMixer = {
+    type: 'mom',
+    memories: 2,
+    topK: 1,
+    cell: { type: 'gated_delta_net', heads: 1, headWidth: 4, normEps: 1e-6 },
+  } as const;
+  it.each<[string, LmConfig]>([
+    [
+      'a pattern of mixers',
+      {
+        ...base,
+        layers: 3,
+        mlp: null,
+        mixer: [
+          { type: 'gla', heads: 2, gate: false },
+          { type: 'mom', memories: 2, topK: 1, cell: { type: 'retnet', heads: 1 } },
+        ],
+      },
+    ],
+    ['a balance loss for each layer', { ...base, mixer: momMixer, auxiliary: { balanceScope: 'layer' } }],
+    ['a z-loss', { ...base, mixer: momMixer, auxiliary: { z: 1e-3 } }],
+  ])('keeps what fla cannot express under a key of our own: %s', async (_, configuration) => {
+    const model = createLm(configuration);
     const params = model.init(Rng.of(1));
     const written = await writePretrained({ model, params });
     const again = await readPretrained(async (name) => written[name], 'folder');

@@ -42,6 +42,23 @@ describe('sampling', () => {
     expect(draw()).toBe(draw());
   });
 
+  it('never draws a token whose logit is −∞', () => {
+    expect(sampleToken([-Infinity, 1, -Infinity], Rng.of(0))).toBe(1);
+    expect(sampleToken([-Infinity, 1, -Infinity], Rng.of(0), { temperature: 1 })).toBe(1);
+  });
+
+  it.each([
+    [[1, NaN, 2], /the logit of token 1 is NaN/],
+    [[1, 2, Infinity], /the logit of token 2 is Infinity/],
+    [[-Infinity, -Infinity], /no token has a finite logit/],
+    [[], /no token has a finite logit/],
+  ])('refuses the logits %j', (values, message) => {
+    for (const temperature of [0, 1])
+      expect(() => sampleToken(values, Rng.of(0), { temperature })).toThrow(
+        expect.objectContaining({ code: 'value', message: expect.stringMatching(message) }),
+      );
+  });
+
   it.each([
     [{ temperature: -1 }, /temperature/],
     [{ topK: 0 }, /topK/],

@@ -2,6 +2,8 @@
 import { adamW } from '@mnemix/optim';
 import {
   disposeTree,
+  fill,
+  mapTree,
   memory,
   openBackend,
   Rng,
@@ -12,7 +14,15 @@ import {
   type Tensor2D,
 } from '@mnemix/tensor';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createLm, generate, type LanguageModel, type LmParams, type MixerConfig } from '../src/index.ts';
+import {
+  createLm,
+  generate,
+  NO_LABEL,
+  tokenTensor,
+  type LanguageModel,
+  type LmParams,
+  type MixerConfig,
+} from '../src/index.ts';
 
 beforeAll(async () => {
   await openBackend('wasm');
@@ -153,10 +163,68 @@ describe('generation', () => {
     const model = lm(cells.gla);
     const params = model.init(Rng.of(1));
     await expect(generate(model, params, []).next()).rejects.toThrow(/generate\(prompt\): it is empty/);
+    await expect(generate(model, params, [1], { maxTokens: NaN }).next()).rejects.toThrow(/maxTokens/);
     await expect(generate(model, params, [1, 6]).next()).rejects.toThrow(
       /generate\(prompt\)\[1\]: token id 6 is outside of the vocabulary of 6\. Use ids from 0 to 5/,
     );
     disposeTree(params);
+  });
+});
+
+describe('a parameter that is NaN', () => {
+  it('stops generation with the reason, and frees everything', async () => {
+    for (const mixer of [cells.gla, momOf(cells.gated_delta_net)]) {
+      const model = lm(mixer);
+      const params = mapTree(model.init(Rng.of(1)), (leaf, path) => {
+        if (!path.endsWith('q_proj.weight')) return leaf;
+        leaf.dispose();
+        return fill(leaf.shape, NaN);
+      });
+      await expect(generate(model, params, [1]).next()).rejects.toThrow(
+        expect.objectContaining({ code: 'value', message: expect.stringMatching(/logit of token 0 is NaN/) }),
+      );
+      disposeTree(params);
+    }
+  });
+});
+
+describe('layers with other numbers of memories', () => {
+  it('train together, each pooled with its like', () => {
+    const model = createLm({
+      vocabSize: 6,
+      width: 8,
+      layers: 3,
+      mlp: null,
+      mixer: [momOf(cells.gla), { type: 'mom', memories: 2, topK: 1, cell: cells.retnet }, cells.delta_net],
+    });
+    const [first, last] = train(model, 40);
+    expect(last).toBeLessThan(first);
+    tidy(() => {
+      const { ids, targets } = batch(0);
+      expect(model.loss(model.init(Rng.of(1)), ids, targets).load).toBeUndefined();
+    });
+  });
+});
+
+describe('tokenTensor', () => {
+  it('gives int32 rows', () => {
+    tidy(() => {
+      const ids = tokenTensor([1, 2, 3, 4, 5, 0], [2, 3], 6, 'batch');
+      expect([ids.dtype, ids.shape]).toEqual(['int32', [2, 3]]);
+      expect([...ids.dataSync()]).toEqual([1, 2, 3, 4, 5, 0]);
+    });
+  });
+
+  it.each([
+    [[1, 2, 6], {}, /batch\[2\]: token id 6 is outside of the vocabulary of 6/],
+    [[1, -1, 2], {}, /batch\[1\]: token id -1/],
+    [[1.5, 1, 2], {}, /batch\[0\]: token id 1.5/],
+    [[NaN, 1, 2], {}, /batch\[0\]: token id NaN/],
+    [[1, -100, 2], {}, /token id -100/],
+    [[-100, -1, 2], { besides: NO_LABEL }, /batch\[1\]: token id -1.*or -100 for none/],
+    [[1, 2], {}, /batch: expected 1·3 ids, found 2/],
+  ])('refuses %j', (ids, options, message) => {
+    expect(() => tokenTensor(ids, [1, 3], 6, 'batch', options)).toThrow(message);
   });
 });
 
@@ -165,7 +233,42 @@ describe('forward', () => {
     const model = lm(cells.gla);
     tidy(() => {
       const params = model.init(Rng.of(1));
-      expect(() => model.forward(params, tensor2d([[0, 6]], undefined, 'int32'))).toThrow(/index 6.*6 rows/);
+      expect(() => model.forward(params, tensor2d([[0, 6]], undefined, 'int32'))).toThrow(
+        /lm\.forward\(ids\)\[1\]: token id 6 is outside of the vocabulary of 6/,
+      );
+      expect(() => model.forward(params, tensor2d([[0, 1, -1]], undefined, 'int32'))).toThrow(
+        /lm\.forward\(ids\)\[2\]: token id -1/,
+      );
+      expect(() => model.forward(params, tensor2d([[0, 1]]))).toThrow(/expected int32, found float32/);
+    });
+  });
+
+  it('refuses targets outside of the vocabulary, save for −100', () => {
+    const model = lm(cells.gla);
+    tidy(() => {
+      const params = model.init(Rng.of(1));
+      const ids = tensor2d([[0, 1, 2]], undefined, 'int32');
+      const counted = (targets: number[]) =>
+        model.loss(params, ids, tensor2d([targets], undefined, 'int32')).counted.dataSync()[0];
+      expect(counted([1, -100, 5])).toBe(2);
+      expect(() => counted([1, 6, 2])).toThrow(/lm\.loss\(targets\)\[1\]: token id 6.*-100 for none/);
+      expect(() => counted([1, -1, 2])).toThrow(/lm\.loss\(targets\)\[1\]: token id -1/);
+    });
+  });
+
+  it('refuses the state of another model, naming what differs', () => {
+    const model = lm(cells.gla);
+    tidy(() => {
+      const params = model.init(Rng.of(1));
+      const ids = tensor2d([[1, 2]], undefined, 'int32');
+      const run = (state: object) => () => model.forward(params, ids, { state: state as never });
+      expect(run({ layers: model.initialState(1).layers.slice(1) })).toThrow(
+        /lm\.forward\(state\): expected the states of 2 layers, found 1/,
+      );
+      expect(run({})).toThrow(/found no list of layers/);
+      expect(run(model.initialState(3))).toThrow(/memory is \[3, 1, 4, 8\] instead of \[1, 1, 4, 8\]/);
+      expect(run(lm(cells.delta_net).initialState(1))).toThrow(/windows\.q is unknown/);
+      expect(run({ layers: [{}, {}] })).toThrow(/memory is missing/);
     });
   });
 
@@ -185,6 +288,16 @@ describe('forward', () => {
     [{ mlp: { hidden: -1 } }, /mlp\.hidden: it is -1/],
     [{ mixer: { type: 'nothing' } }, /mixer\.type: there is no cell "nothing".*gla/],
     [{ mixer: [] }, /mixer: the list of mixers is empty/],
+    [{ mixer: undefined }, /mixer: expected an object with a type, found undefined/],
+    [{ mixer: { type: 'toString' } }, /mixer\.type: there is no cell "toString"/],
+    [{ mixer: { type: 'mom', memory: 3, cell: cells.gla } }, /mixer\.memory: unknown key.*memories/],
+    [{ mixer: { type: 'mom', shared: 'yes', cell: cells.gla } }, /mixer\.shared: expected true or false/],
+    [{ mixer: [cells.gla, { type: 'mom' }] }, /mixer\[1\]\.cell: expected an object with a type/],
+    [{ mlp: 4 }, /mlp: expected an object, found 4/],
+    [{ normEps: '1e-6' }, /normEps: expected a number from 0 on, found "1e-6"/],
+    [{ auxiliary: { balanceScope: 'all' } }, /auxiliary\.balanceScope: expected "pooled" or "layer"/],
+    [{ auxiliary: { zLoss: 1 } }, /auxiliary\.zLoss: unknown key/],
+    [{ vocab: 6 }, /vocab: unknown key/],
     [{ mixer: { type: 'gla', heads: 3 } }, /gla\(heads\): 3 heads do not divide/],
     [{ mixer: { type: 'mom', memories: 2, topK: 3, cell: cells.gla } }, /mom\(topK\)/],
   ])('a configuration of %o is refused by name', (changed, message) => {

@@ -4,6 +4,7 @@ import type { AnyCell } from '@mnemix/layers';
 import {
   concat,
   entries,
+  fill,
   flatten,
   leaves,
   mapTree,
@@ -96,6 +97,26 @@ describe.each(rows)('over %s', (_name, cell, oracle, options) => {
       }
     });
   });
+
+  it.each(['wasm', 'cpu'] as const)(
+    'keeps a token that is NaN to its own sequence and to what follows, on %s',
+    async (backend) => {
+      await openBackend(backend);
+      tidy(() => {
+        const { params, x } = setUp(9);
+        const clean = mixer.forward(params as never, x).y;
+        const hole = fill([1, 1, width], NaN) as Tensor3D;
+        const first = concat([part(row(x, 0), 0, 4), hole, part(row(x, 0), 5, 9)], 1);
+        const { y, aux } = mixer.forward(params as never, concat([first, row(x, 1)], 0) as Tensor3D);
+        near(row(y, 1), row(clean, 1));
+        near(part(row(y, 0), 0, 4), part(row(clean, 0), 0, 4));
+        expect([...part(row(y, 0), 4, 5).dataSync()].every(Number.isNaN)).toBe(true);
+        const { choices } = aux.routing as { choices: Tensor };
+        for (const choice of choices.dataSync()) expect([0, 1, 2]).toContain(choice);
+      });
+      await openBackend('wasm');
+    },
+  );
 
   it.each([1, 2, 15, 64])(
     'continues from a carried state after %i tokens as if it were one pass',

@@ -3,6 +3,7 @@ import { adamW as adamWStep, globalNorm } from '@mnemix/kernels';
 import {
   add,
   checkConfig,
+  checkKeys,
   checkShapes,
   div,
   entries,
@@ -20,7 +21,7 @@ import {
   type Tensor1D,
   type TensorTree,
 } from '@mnemix/tensor';
-import { checkKeys, checkRange } from './check.ts';
+import { checkRange } from './check.ts';
 import { settingsFor, standardGroups, type GroupSettings, type ParameterGroup } from './groups.ts';
 import { leafNorms } from './norms.ts';
 
@@ -83,7 +84,9 @@ export interface AdamW {
  * ```ts
  * const optimiser = adamW({ weightDecay: 0.1, clipNorm: 1 });
  * let state = optimiser.init(params);
- * ({ params, state, gradNorm, leafNorms } = optimiser.update(params, grads, state, { learningRate: 3e-3 }));
+ * const updated = optimiser.update(params, grads, state, { learningRate: 3e-3 });
+ * ({ params, state } = updated);
+ * disposeTree([updated.gradNorm, updated.leafNorms]);
  * ```
  *
  * @throws MnemixError `config`, naming the option that is unknown or out of range

@@ -11,7 +11,7 @@ export const leafNorms = (tree: TensorTree): Tensor1D =>
  * back from the device, so ask only when the loss or the gradient norm has come out not finite.
  *
  * ```ts
- * await checkFinite(params, { where: 'gradient', norms: leafNorms }); // of the gradients that `update` consumed
+ * await checkFinite(updated.params, { where: 'gradient', norms: updated.leafNorms }); // of the gradients that `update` consumed
  * await checkFinite(params, { where: 'parameters' });
  * ```
  *

@@ -1,6 +1,6 @@
 // Learning rates over the course of a run.
-import { checkConfig } from '@mnemix/tensor';
-import { checkKeys, checkRange } from './check.ts';
+import { checkConfig, checkKeys } from '@mnemix/tensor';
+import { checkRange } from './check.ts';
 
 export interface ScheduleConfig {
   /** How the rate falls after the warm-up: not at all, in a straight line, or along half a cosine. */

@@ -76,6 +76,27 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
     });
   });
 
+  it('pools layers of other numbers of memories or choices apart, each pool counting by its layers', async () => {
+    await openBackend(backend);
+    tidy(() => {
+      const layers = [logitsOf(4, 20, 4), logitsOf(5, 20, 3), logitsOf(6, 20, 4)];
+      const { grads, value } = valueAndGrad((logits: readonly Tensor2D[]) => ({
+        value: balanceLoss(logits.map((l) => route(l, l.shape[1] - 2))),
+      }))(layers);
+      const loss = ({ a, b, c }: Record<string, ReturnType<typeof nd>>): number =>
+        (2 * pooledBalanceLoss(nd([40, 4], [...a!.data, ...c!.data]), 2) + pooledBalanceLoss(b!, 1)) / 3;
+      const at = { a: float64(layers[0]!), b: float64(layers[1]!), c: float64(layers[2]!) };
+      expect(value).toBeCloseRms(loss(at), 1e-5);
+      const expected = centralDifferences(loss as never, at) as typeof at;
+      expect(grads[0]!).toBeCloseRms(expected.a, 1e-4);
+      expect(grads[1]!).toBeCloseRms(expected.b, 1e-4);
+      expect(grads[2]!).toBeCloseRms(expected.c, 1e-4);
+      const z = zLoss(layers.map((l) => route(l, 1)));
+      const each = layers.map((l) => zLoss([route(l, 1)]).dataSync()[0]!);
+      expect(z).toBeCloseRms(each.reduce((n, one) => n + one, 0) / 3, 1e-5);
+    });
+  });
+
   it('has the gradient of the balance loss, with padding left out', async () => {
     await openBackend(backend);
     tidy(() => {

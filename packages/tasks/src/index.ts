@@ -2,6 +2,7 @@
 export { mqar, type MqarConfig, type MqarSegment } from './mqar.ts';
 export { queryDistances, windowCeiling } from './mqar-window.ts';
 export {
+  checkBatch,
   defineTask,
   IGNORE,
   type Batch,

@@ -1,7 +1,7 @@
 // Multi-query associative recall (Arora et al. 2023, "Zoology: Measuring and improving recall in efficient language
 // models", generator `multiquery_ar`): key-value pairs first, then some keys again; the model must name each one's value.
-import { checkConfig } from '@mnemix/tensor';
-import { checkInteger, checkKeys } from './check.ts';
+import { checkConfig, checkKeys } from '@mnemix/tensor';
+import { checkInteger } from './check.ts';
 import { distinctIntegers, weightedDraws } from './sampling.ts';
 import { defineTask, type ExampleSource, type Task } from './task.ts';
 

@@ -1,5 +1,5 @@
 // What a task is: plain data and a pure function from (key, batch number) to a batch of host arrays.
-import { checkConfig, type Rng } from '@mnemix/tensor';
+import { checkConfig, MnemixError, type Rng } from '@mnemix/tensor';
 import { checkInteger } from './check.ts';
 
 /** Target of a position that carries no label; the default `ignoreIndex` of the cross-entropy. */
@@ -118,6 +118,38 @@ export function defineTask({ name, config, vocabSize, train, test }: TaskDefinit
       return { inputs, targets, size: count, tokens, source: source.name };
     },
   };
+}
+
+/**
+ * Checks a batch before tensors are made of it: on a device an id that there is not reads zeros, and a target that
+ * there is not goes uncounted, without a word.
+ *
+ * @throws MnemixError `value`, naming sequence and position, for an input outside of 0 … vocabSize−1, or a target that
+ *   is neither that nor {@link IGNORE}
+ */
+export function checkBatch(batch: Batch, vocabSize: number): void {
+  const { inputs, targets, size, tokens, source } = batch;
+  const check = (name: 'inputs' | 'targets', ids: Int32Array): void => {
+    const fail = (where: string, message: string, fix: string): never => {
+      throw new MnemixError({ code: 'value', where: `batch of ${source}: ${name}${where}`, message, fix });
+    };
+    if (ids.length !== size * tokens) {
+      const fix = 'Write one entry a token.';
+      fail('', `expected ${size} sequences of ${tokens} tokens, found ${ids.length} entries.`, fix);
+    }
+    const isGood = (id: number): boolean =>
+      (id >= 0 && id < vocabSize) || (name === 'targets' && id === IGNORE);
+    const i = ids.findIndex((id) => !isGood(id));
+    if (i < 0) return;
+    const allowed = `${name === 'targets' ? `${IGNORE} (no label) or ` : ''}0 to ${vocabSize - 1}`;
+    fail(
+      `[sequence ${Math.floor(i / tokens)}, position ${i % tokens}]`,
+      `found ${ids[i]}, expected ${allowed}.`,
+      'Correct what writes the examples, or raise vocabSize.',
+    );
+  };
+  check('inputs', inputs);
+  check('targets', targets);
 }
 
 const batchesOf = ({ examples = Infinity }: ExampleSource, size: number): number =>

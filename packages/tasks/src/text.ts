@@ -1,6 +1,6 @@
 // Next-token prediction on one long text.
-import { checkConfig, MnemixError } from '@mnemix/tensor';
-import { checkInteger, checkKeys } from './check.ts';
+import { checkConfig, checkKeys, MnemixError } from '@mnemix/tensor';
+import { checkInteger } from './check.ts';
 import { defineTask, type Task } from './task.ts';
 import { byteTokenizer, checkIds, type Tokenizer } from './tokenizer.ts';
 

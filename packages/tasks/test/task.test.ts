@@ -1,6 +1,6 @@
 import { Rng } from '@mnemix/tensor';
 import { describe, expect, it } from 'vitest';
-import { defineTask, IGNORE, mqar, type Batch, type ExampleSource } from '../src/index.ts';
+import { checkBatch, defineTask, IGNORE, mqar, type Batch, type ExampleSource } from '../src/index.ts';
 import { sequences } from './sequences.ts';
 
 const rng = Rng.of(5);
@@ -41,6 +41,36 @@ describe('a batch', () => {
     expect([inputs.length, targets.length]).toEqual([256, 256]);
     expect(inputs.every((token) => token >= 0 && token < task.vocabSize)).toBe(true);
     expect(targets.every((token) => token === IGNORE || (token >= 0 && token < task.vocabSize))).toBe(true);
+  });
+});
+
+describe('a batch is refused before it becomes tensors', () => {
+  const good = (): Batch => task.batch(rng, { index: 0, size: 8, split: 'train' });
+  const changed = (name: 'inputs' | 'targets', at: number, id: number): Batch => {
+    const batch = good();
+    batch[name][at] = id;
+    return batch;
+  };
+
+  it.each<[where: string, batch: Batch]>([
+    ['inputs[sequence 0, position 0]: found -1, expected 0 to 127.', changed('inputs', 0, -1)],
+    ['inputs[sequence 2, position 5]: found 128, expected 0 to 127.', changed('inputs', 69, 128)],
+    ['inputs[sequence 0, position 1]: found -100, expected', changed('inputs', 1, IGNORE)],
+    [
+      'targets[sequence 7, position 31]: found 128, expected -100 (no label) or 0 to 127.',
+      changed('targets', 255, 128),
+    ],
+    ['targets[sequence 1, position 0]: found -1, expected', changed('targets', 32, -1)],
+    [
+      'targets: expected 8 sequences of 32 tokens, found 9 entries.',
+      { ...good(), targets: new Int32Array(9) },
+    ],
+  ])('%s', (message, batch) => {
+    expect(() => checkBatch(batch, task.vocabSize)).toThrow(`batch of T32-P4: ${message}`);
+  });
+
+  it('unless it is good', () => {
+    expect(() => checkBatch(good(), task.vocabSize)).not.toThrow();
   });
 });
 

@@ -1,5 +1,6 @@
 // Gradients over parameter trees, and the two ways to keep something out of them.
 import { engine, keep, zerosLike, type Scalar, type Tensor } from '@tensorflow/tfjs-core';
+import { checkShapes } from './errors.ts';
 import { leaves, mapTree, type TensorTree } from './tree.ts';
 
 /**
@@ -36,6 +37,7 @@ export interface ValueAndGrad<P, Aux> {
  * ```
  *
  * @param f returns a scalar, and further tensors (`aux`) that are passed out without a gradient
+ * @throws MnemixError `shape` where the value is no scalar
  */
 export function valueAndGrad<P extends TensorTree, Aux extends TensorTree = undefined>(
   f: (params: P) => { value: Scalar; aux?: Aux },
@@ -48,6 +50,7 @@ export function valueAndGrad<P extends TensorTree, Aux extends TensorTree = unde
       let aux = undefined as Aux;
       const forward = (): Tensor => {
         const result = f(params);
+        checkShapes('valueAndGrad', { value: [result.value, []] });
         aux = mapTree(result.aux as Aux, (leaf) => {
           const alias = keep(leaf.clone());
           kept.push(alias);

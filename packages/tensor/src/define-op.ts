@@ -12,7 +12,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { noGrad } from './autodiff.ts';
-import { MnemixError } from './errors.ts';
+import { checkDtype, MnemixError } from './errors.ts';
 
 /** Named tensors that go into an op; optional ones may be absent. */
 export type OpInputs = Record<string, Tensor | undefined>;
@@ -45,6 +45,8 @@ export interface OpDefinition<I extends OpInputs, O extends OpOutputs, Attrs> {
   /** Unique, e.g. `RmsNorm`; shows up in profiles and errors as `mnemix/RmsNorm`. */
   readonly name: string;
   readonly outputs: readonly (keyof O & string)[];
+  /** Inputs of dtype int32; all others are float32. Kernels take the bits for what this says. */
+  readonly integers?: readonly (keyof I & string)[];
   /** The op in tensor ops: right on every backend, and the reference for the kernels. */
   readonly portable: (inputs: I, attrs: Attrs) => O;
   readonly kernels?: Partial<Record<BackendName, BackendKernel<I, Attrs>>>;
@@ -61,6 +63,7 @@ export type Op<I extends OpInputs, O extends OpOutputs, Attrs> = (inputs: I, att
  *
  * It runs the current backend's kernel where there is one that takes the shapes, and the portable form elsewhere;
  * either way as a single node of the tape, with `gradient` as its derivative. Second derivatives are not defined.
+ * An input of another dtype than declared is a `shape` error.
  *
  * ```ts
  * const double = defineOp<{ x: Tensor }, { y: Tensor }, object>({
@@ -74,7 +77,7 @@ export type Op<I extends OpInputs, O extends OpOutputs, Attrs> = (inputs: I, att
 export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends object>(
   definition: OpDefinition<I, O, Attrs>,
 ): Op<I, O, Attrs> {
-  const { name, outputs, portable, kernels = {}, gradient } = definition;
+  const { name, outputs, integers = [], portable, kernels = {}, gradient } = definition;
   const savedOutputs = outputs.filter((output) => definition.savedOutputs?.includes(output));
   const named = (tensors: readonly Tensor[]): O =>
     Object.fromEntries(outputs.map((output, i) => [output, tensors[i]])) as O;
@@ -130,6 +133,13 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
     const present = Object.keys(inputs).filter((input) => inputs[input] !== undefined);
     const kernelName = `mnemix/${name}(${present.join(',')})`;
     register(kernelName, present, engine().backendName);
+    for (const input of present) {
+      checkDtype(
+        `${name}(${input})`,
+        inputs[input] as Tensor,
+        integers.includes(input) ? 'int32' : 'float32',
+      );
+    }
     const given = Object.fromEntries(present.map((input) => [input, inputs[input]])) as NamedTensorMap;
     const run = () =>
       engine().runKernel<Tensor | Tensor[]>(kernelName, given, attrs as unknown as NamedAttrMap);

@@ -85,6 +85,30 @@ export function checkShapes(
   return sizes;
 }
 
+/** @throws MnemixError `shape` unless the tensor has this dtype */
+export function checkDtype(where: string, tensor: Pick<Tensor, 'dtype'>, dtype: 'float32' | 'int32'): void {
+  if (tensor.dtype === dtype) return;
+  throw new MnemixError({
+    code: 'shape',
+    where,
+    message: `expected ${dtype}, found ${tensor.dtype}.`,
+    fix: `Pass a tensor of dtype '${dtype}', or cast it.`,
+    detail: { expected: dtype, found: tensor.dtype },
+  });
+}
+
+/**
+ * Checks that a configuration has no misspelt or unknown key.
+ *
+ * @param prefix what stands before the key in the message, e.g. `adamW: ` or `mqar: segments[0].`
+ * @throws MnemixError `config` for a key that is not in `known`
+ */
+export function checkKeys(prefix: string, config: object, known: readonly string[]): void {
+  for (const key of Object.keys(config)) {
+    checkConfig(known.includes(key), `${prefix}${key}`, 'unknown key.', `Use one of ${known.join(', ')}.`);
+  }
+}
+
 /**
  * Throws a `config` error unless `condition` holds.
  *

@@ -6,6 +6,7 @@ import { defineOp, type Op } from './define-op.ts';
 import { checkShapes, MnemixError } from './errors.ts';
 import { hostKernel } from './host-kernel.ts';
 import { oneHot } from './one-hot.ts';
+import { sizeOf } from './shape.ts';
 
 /** Elements of a one-hot matrix at a time, in the portable scatter: 64 MiB. */
 const ONE_HOT_LIMIT = 2 ** 24;
@@ -17,6 +18,7 @@ type Gather = Op<{ x: Tensor; indices: Tensor }, { y: Tensor }, object>;
 const scatterOp: Scatter = defineOp({
   name: 'ScatterRows',
   outputs: ['x'],
+  integers: ['indices'],
   portable: ({ y, indices }, { rows }) => {
     // One-hot products accumulate in a fixed order. An index of −1 has an all-zero row, so it adds nothing.
     const block = Math.max(1, Math.floor(ONE_HOT_LIMIT / Math.max(1, y.shape[0] as number)));
@@ -49,6 +51,7 @@ const scatterOp: Scatter = defineOp({
 const gatherOp: Gather = defineOp({
   name: 'GatherRows',
   outputs: ['y'],
+  integers: ['indices'],
   portable: ({ x, indices }) => {
     const found = tf.gather(x, tf.cast(tf.maximum(indices, 0), 'int32'));
     const isRow = tf.expandDims(tf.greaterEqual(indices, 0), -1);
@@ -83,7 +86,7 @@ const gatherOp: Gather = defineOp({
 export function gatherRows(x: Tensor, indices: Tensor): Tensor {
   checkIndices('gatherRows', indices);
   const [rows = 0, ...rest] = x.shape;
-  const width = rest.reduce((a, b) => a * b, 1);
+  const width = sizeOf(rest);
   const { y } = gatherOp({ x: tf.reshape(x, [rows, width]), indices }, {});
   return tf.reshape(y, [indices.size, ...rest]);
 }
@@ -100,7 +103,7 @@ export function scatterAddRows(y: Tensor, indices: Tensor, rows: number): Tensor
   checkIndices('scatterAddRows', indices);
   checkShapes('scatterAddRows', { indices: [indices, [y.shape[0] ?? 0]] });
   const rest = y.shape.slice(1);
-  const width = rest.reduce((a, b) => a * b, 1);
+  const width = sizeOf(rest);
   const { x } = scatterOp({ y: tf.reshape(y, [indices.size, width]), indices }, { rows });
   return tf.reshape(x, [rows, ...rest]);
 }

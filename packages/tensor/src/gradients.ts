@@ -3,6 +3,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { NamedAttrMap, Tensor } from '@tensorflow/tfjs-core';
 import { cumsum } from './cumsum.ts';
+import { sizeOf } from './shape.ts';
 
 type Thunks = Record<string, () => Tensor>;
 interface Rule {
@@ -248,7 +249,7 @@ const rules: Record<string, Rule> = {
           const count = (reps as number[])[axis] ?? 1;
           if (count === 1) return;
           const [lead, tail] = [sum.shape.slice(0, axis), sum.shape.slice(axis + 1)];
-          const summed = tf.sum(tf.reshape(sum, [product(lead), count, size * product(tail)]), 1);
+          const summed = tf.sum(tf.reshape(sum, [sizeOf(lead), count, size * sizeOf(tail)]), 1);
           sum = tf.reshape(summed, [...lead, size, ...tail]);
         });
         return tf.reshape(sum, shape);
@@ -257,8 +258,6 @@ const rules: Record<string, Rule> = {
   },
   [tf.BroadcastTo]: { inputs: ['x'], grad: (dy, [x]) => ({ x: () => unbroadcast(dy, (x as Tensor).shape) }) },
 };
-
-const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
 for (const [kernelName, { inputs = [], output = false, grad }] of Object.entries(rules)) {
   tf.registerGradient({

@@ -1,6 +1,7 @@
 // Kernels written as plain loops over typed arrays, for the two backends whose data lie in host memory.
 import type { DataType, TensorInfo, TypedArray } from '@tensorflow/tfjs-core';
 import type { BackendKernel, BackendName, OpInputs } from './define-op.ts';
+import { sizeOf } from './shape.ts';
 
 /** A tensor's data in place: write to `data` of an output, only read that of an input. */
 export interface HostArray {
@@ -51,11 +52,10 @@ export function hostOutput(backend: unknown, { shape, dtype = 'float32' }: Outpu
   const host = backend as HostBackend;
   // The CPU backend has a method of this name too, with other arguments.
   if (host.typedArrayFromHeap && host.makeOutput) return host.makeOutput([...shape], dtype);
-  const size = shape.reduce((a, b) => a * b, 1);
   return (host.makeTensorInfo as NonNullable<HostBackend['makeTensorInfo']>)(
     [...shape],
     dtype,
-    new arrayTypes[dtype as 'float32'](size),
+    new arrayTypes[dtype as 'float32'](sizeOf(shape)),
   );
 }
 

@@ -1,9 +1,10 @@
 // @mnemix/tensor: the common tensor interface, and the one door to tfjs.
 import './gradients.ts';
 
+// Tensors are tfjs tensors, so that users of tfjs can pass theirs in and take ours out.
 export type {
-  Backend,
   DataType,
+  KernelBackend as Backend,
   Rank,
   Scalar,
   Tensor,
@@ -14,7 +15,7 @@ export type {
   TensorInfo,
   TensorLike,
   TypedArray,
-} from './types.ts';
+} from '@tensorflow/tfjs-core';
 export * from './autodiff.ts';
 export * from './backend/index.ts';
 export * from './cumsum.ts';
@@ -27,5 +28,6 @@ export * from './ops.ts';
 export * from './profile.ts';
 export * from './rng.ts';
 export * from './scope.ts';
+export * from './shape.ts';
 export * from './top-k.ts';
 export * from './tree.ts';

@@ -8,6 +8,7 @@ import { hostKernel } from './host-kernel.ts';
 const op = defineOp<{ indices: Tensor }, { y: Tensor }, { depth: number }>({
   name: 'OneHot',
   outputs: ['y'],
+  integers: ['indices'],
   portable: ({ indices }, { depth }) => ({
     y: tf.cast(tf.equal(tf.expandDims(indices, -1), tf.range(0, depth, 1, 'int32')), 'float32'),
   }),

@@ -3,6 +3,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, TensorLike } from '@tensorflow/tfjs-core';
 import { noGrad } from './autodiff.ts';
+import { checkShapes, MnemixError } from './errors.ts';
 
 // Creation
 export {
@@ -68,16 +69,36 @@ export {
 /**
  * a·b over the last two axes, either transposed first; the other axes are broadcast. (tfjs itself returns too few
  * values, on any backend, where both have batch axes to be broadcast.)
+ *
+ * @throws MnemixError `shape`
  */
 export function matMul<T extends Tensor>(a: Tensor, b: Tensor, transposeA = false, transposeB = false): T {
   const [outerA, outerB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
-  const outer = tf.broadcast_util.assertAndGetBroadcastShape(outerA, outerB);
+  checkShapes('matMul', {
+    a: [{ shape: a.shape.slice(-2) }, transposeA ? ['inner', 'rows'] : ['rows', 'inner']],
+    b: [{ shape: b.shape.slice(-2) }, transposeB ? ['columns', 'inner'] : ['inner', 'columns']],
+  });
+  const outer = broadcastBatch(outerA, outerB);
   const batch = tf.util.sizeFromShape(outer);
   const whole = (x: Tensor, own: number[]): Tensor => {
     const fits = [1, batch].includes(tf.util.sizeFromShape(own));
     return fits ? x : tf.broadcastTo(x, [...outer, ...x.shape.slice(-2)] as never);
   };
   return tf.matMul<T>(whole(a, outerA), whole(b, outerB), transposeA, transposeB);
+}
+
+function broadcastBatch(a: number[], b: number[]): number[] {
+  try {
+    return tf.broadcast_util.assertAndGetBroadcastShape(a, b);
+  } catch (cause) {
+    throw new MnemixError({
+      code: 'shape',
+      where: 'matMul(a, b)',
+      message: `their batch axes [${a.join(', ')}] and [${b.join(', ')}] cannot be broadcast.`,
+      fix: 'Make them equal, or 1.',
+      cause,
+    });
+  }
 }
 
 /** x·σ(x). */

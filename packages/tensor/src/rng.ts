@@ -1,6 +1,7 @@
 // Explicit, splittable random numbers: the same numbers on every backend, because they are made on the host.
 // Block i of a key is a pure function of (key, i), so nothing is ever mutated.
 import { tensor, type Tensor } from '@tensorflow/tfjs-core';
+import { sizeOf } from './shape.ts';
 import { threefry } from './threefry.ts';
 
 /** 32-bit FNV-1a, for labels. */
@@ -95,11 +96,12 @@ export class Rng {
     return order;
   }
 
-  /** A float32 tensor, uniform in [low, high), with 24 random bits each: more would round up to `high`. */
+  /** A float32 tensor, uniform in [low, high), with 24 random bits each. */
   uniform(shape: number[], low = 0, high = 1): Tensor {
-    const values = Float32Array.from(
-      this.bits(sizeOf(shape)),
-      (word) => low + ((word >>> 8) / 2 ** 24) * (high - low),
+    // Rounded to float32, what is just below `high` may reach it.
+    const most = high > low ? floatBelow(high) : high;
+    const values = Float32Array.from(this.bits(sizeOf(shape)), (word) =>
+      Math.min(low + ((word >>> 8) / 2 ** 24) * (high - low), most),
     );
     return tensor(values, shape, 'float32');
   }
@@ -110,4 +112,13 @@ export class Rng {
   }
 }
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+/** The largest float32 below x. */
+function floatBelow(x: number): number {
+  const nearest = Float32Array.of(x);
+  if ((nearest[0] as number) < x) return nearest[0] as number;
+  if (nearest[0] === 0) return -(2 ** -149);
+  // The bits of floats of one sign are in the order of their sizes.
+  const bits = new Int32Array(nearest.buffer);
+  bits[0] = (bits[0] as number) + (x > 0 ? -1 : 1);
+  return nearest[0] as number;
+}

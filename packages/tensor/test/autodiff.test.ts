@@ -110,6 +110,16 @@ onHostBackends('constants to a gradient', (backend) => {
     ).toEqual([1, 4, 9]);
   });
 
+  it('refuses a value that is no scalar, and records nothing of it', () => {
+    const before = m.memory().numTensors;
+    const params = x();
+    expect(() => m.valueAndGrad((p: m.Tensor) => ({ value: m.square(p) as m.Scalar }))(params)).toThrow(
+      'valueAndGrad(value): expected shape [], found [3].',
+    );
+    params.dispose();
+    expect(m.memory().numTensors).toBe(before);
+  });
+
   it('noGrad restores recording when its function throws', () => {
     expect(() =>
       m.noGrad(() => {

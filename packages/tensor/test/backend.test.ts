@@ -112,6 +112,21 @@ describe('openBackend', () => {
     expect(product()).toBe(true);
   });
 
+  it('keeps the options it was opened with, and says so when asked for others', async () => {
+    await m.openBackend('wasm', { threads: 1 });
+    for (const options of [{}, { threads: 1 }, { threads: undefined }])
+      await expect(m.openBackend('wasm', options)).resolves.toMatchObject({ threads: 1 });
+    await expect(m.openBackend('wasm', { threads: 2 })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'config',
+        where: 'openBackend(threads)',
+        message: expect.stringContaining('open already, with 1, not 2'),
+      }),
+    );
+    await m.closeBackend();
+    expect(await m.openBackend('wasm', { threads: 2 })).toMatchObject({ threads: 2 });
+  });
+
   it('chooses the best that works, and says why not the others', async () => {
     const report = await m.openBackend();
     expect(['webgpu', 'wasm']).toContain(report.name);

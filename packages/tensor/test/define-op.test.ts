@@ -46,6 +46,16 @@ onHostBackends('defineOp', (backend) => {
     ]);
   });
 
+  it('refuses an input of a dtype that it does not declare', () => {
+    const integers = m.tensor2d([[1, 2]], undefined, 'int32');
+    expect(() => axpy({ x: integers, y: y(), bias: undefined }, { scale: 2 })).toThrow(
+      'TestAxpy(x): expected float32, found int32.',
+    );
+    expect(() => m.gatherRows(integers, m.tensor1d([0], 'int32'))).toThrow(
+      /GatherRows\(x\): expected float32/,
+    );
+  });
+
   it('differentiates through one output, with zeros for the other', () => {
     const { grads } = m.valueAndGrad((p: { x: m.Tensor; y: m.Tensor }) => ({
       value: m.sum(axpy({ ...p, bias: undefined }, { scale: 2 }).product) as m.Scalar,

@@ -41,7 +41,23 @@ describe('shape checks', () => {
   });
 });
 
+describe('dtype checks', () => {
+  it('name the argument, the expected and the found dtype', () => {
+    expect(() => m.checkDtype('oneHot(indices)', m.zeros([2]), 'int32')).toThrow(
+      "oneHot(indices): expected int32, found float32. Pass a tensor of dtype 'int32', or cast it.",
+    );
+    expect(() => m.checkDtype('f(x)', m.zeros([2]), 'float32')).not.toThrow();
+  });
+});
+
 describe('configuration checks', () => {
+  it('name a key that is not known, and those that are', () => {
+    expect(() => m.checkKeys('adamW: ', { beta1: 1, bta2: 1 }, ['beta1', 'beta2'])).toThrow(
+      'adamW: bta2: unknown key. Use one of beta1, beta2.',
+    );
+    expect(() => m.checkKeys('adamW: ', { beta1: 1 }, ['beta1', 'beta2'])).not.toThrow();
+  });
+
   it('throw where, what and how to mend it', () => {
     expect(() => m.checkConfig(false, 'mom(topK)', 'topK is 5 of 4 memories.', 'Choose at most 4.')).toThrow(
       expect.objectContaining({

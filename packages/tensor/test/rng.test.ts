@@ -91,6 +91,18 @@ describe('Rng', () => {
     const top = m.Rng.of(0);
     top.bits = () => Uint32Array.of(0xffffffff);
     expect(host(top.uniform([1]))[0]).toBeLessThan(1);
+    for (const [low, high] of [
+      [1, 2],
+      [-2, -1],
+      [-1, 0],
+      [100, 100.1],
+      [0, 0.1],
+    ] as const) {
+      const [value] = host(top.uniform([1], low, high)) as [number];
+      expect(value).toBeLessThan(high);
+      expect(value).toBeGreaterThan(low + 0.99 * (high - low));
+    }
+    expect(host(top.uniform([1], 0.5, 0.5))).toEqual([0.5]);
   });
 
   it('draws integers of the whole range', () => {

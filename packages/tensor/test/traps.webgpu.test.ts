@@ -50,6 +50,24 @@ onWebgpu('traps', (backend) => {
     expect(moved.dtype).toBe('int32');
     expect(await read(moved)).toEqual([1, 4, 2, 5, 3, -6]);
     expect(await read(m.sum(m.cast(integers, 'float32'), 1))).toEqual([5, 7, -3]);
+    expect(await read(m.transpose(mask, [2, 0, 1]))).toEqual([1, 1, 0, 0, 1, 0]);
+  });
+
+  it.each([2, 3, 4, 5, 6])('25: moved integers keep all of their digits at rank %d', async (rank) => {
+    const shape = [3, 2, 1, 2, 3, 2].slice(0, rank);
+    const size = shape.reduce((a, b) => a * b);
+    const values = Int32Array.from({ length: size }, (_, i) => (i % 2 ? -1 : 1) * (2 ** 31 - 1 - i));
+    const x = m.tensor(values, shape, 'int32');
+    const moved = m.transpose(
+      x,
+      shape.map((_, axis) => (axis + 1) % rank),
+    );
+    const back = m.transpose(
+      moved,
+      shape.map((_, axis) => (axis + rank - 1) % rank),
+    );
+    expect(await read(moved)).not.toEqual(Array.from(values));
+    expect(await read(back)).toEqual(Array.from(values));
   });
 
   it('25: a cast leaves nothing behind', () => {

@@ -70,6 +70,19 @@ describe('kernels on WASM', () => {
       },
     );
 
+    it('says which shapes do not fit', async () => {
+      await m.openBackend('wasm');
+      const [x, y] = [normal([3, 4]), normal([5, 6])];
+      expect(() => m.matMul(x, y)).toThrow(
+        /matMul\(b\): expected shape \[inner=4, columns\], found \[5, 6\]/,
+      );
+      expect(() => m.matMul(x, m.ones([4]))).toThrow(expect.objectContaining({ code: 'shape' }));
+      expect(() => m.matMul(normal([2, 3, 4]), normal([3, 4, 5]))).toThrow(/matMul.*cannot be broadcast/);
+      expect(() => tf.matMul(x as m.Tensor2D, y as m.Tensor2D)).toThrow(
+        expect.objectContaining({ name: 'MnemixError', code: 'shape' }),
+      );
+    });
+
     it('leaves no memory behind', async () => {
       await m.openBackend('wasm');
       const [x, y] = [normal([3, 20, 16]), normal([3, 20, 12])];
@@ -166,6 +179,63 @@ describe('kernels on WASM', () => {
 
     it('broadcasts a condition', () =>
       expectSame(() => m.where(m.greater(normal([6, 1]), 0), normal([6, 50], 1), normal([50], 2))));
+  });
+
+  describe('copies that change nothing', () => {
+    const buffers = () => (tf.backend() as unknown as { numDataIds(): number }).numDataIds();
+
+    it.each([[[0, 1, 2, 3, 4]], [[4, 3, 2, 1, 0]], [[2, 0, 4, 1, 3]]])(
+      'share their numbers until the last is freed: %j',
+      async (order) => {
+        await m.openBackend('wasm');
+        const [ids, { numDataBuffers }] = [buffers(), m.memory()];
+        const x = m.tensor2d([[1, -2, 3]]);
+        const same = [x.clone(), m.cast(x, 'float32'), m.transpose(x), m.slice(x, [0, 0], [1, 3])];
+        const all = [x, ...same];
+        expect(all.map((one) => one.shape)).toEqual([
+          [1, 3],
+          [1, 3],
+          [1, 3],
+          [3, 1],
+          [1, 3],
+        ]);
+        expect([buffers(), m.memory().numDataBuffers]).toEqual([ids + 1, numDataBuffers + 1]);
+        order.forEach((next, i) => {
+          all[next]?.dispose();
+          for (const left of order.slice(i + 1)) expect(host(all[left] as m.Tensor)).toEqual([1, -2, 3]);
+        });
+        expect([buffers(), m.memory().numDataBuffers]).toEqual([ids, numDataBuffers]);
+      },
+    );
+
+    it('have gradients of their own, and leave nothing behind', async () => {
+      await m.openBackend('wasm');
+      const before = buffers();
+      const p = m.tensor1d([1, -2, 3]);
+      const square = m.valueAndGrad((x: m.Tensor) => {
+        const copy = x.clone();
+        const value = m.sum(m.mul(m.mul(copy, x), m.cast(copy, 'float32'))) as m.Scalar;
+        copy.dispose();
+        return { value };
+      });
+      const { value, grads } = square(p);
+      p.dispose();
+      expect([host(value), host(grads)]).toEqual([[20], [3, 12, 27]]);
+      m.disposeTree([value, grads]);
+      expect(buffers()).toBe(before);
+    });
+
+    it('move to another backend together', async () => {
+      await m.openBackend('wasm');
+      const x = m.tensor1d([1, 2]);
+      const copy = x.clone();
+      await m.openBackend('cpu');
+      expect(host(m.add(x, 1))).toEqual([2, 3]);
+      x.dispose();
+      expect(host(m.add(copy, 1))).toEqual([2, 3]);
+      await m.openBackend('wasm');
+      expect(host(m.add(copy, 1))).toEqual([2, 3]);
+    });
   });
 
   describe('elementwise functions', () => {

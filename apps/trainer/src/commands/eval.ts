@@ -29,7 +29,12 @@ export function evalCommand(): Command {
       numberFor('--sequences', { least: 1, whole: true }),
       1024,
     )
-    .option('--seed <n>', 'which sequences', numberFor('--seed', { least: 0, whole: true }), 0)
+    .option(
+      '--seed <n>',
+      'which sequences; of a text: which stretch of the part that nothing was decided on',
+      numberFor('--seed', { least: 0, whole: true }),
+      0,
+    )
     .addOption(backendOption())
     .addHelpText(
       'after',
@@ -47,6 +52,8 @@ Example:
       const { loss, accuracy, counted } = await evaluate(model, params, {
         task,
         rng,
+        purpose: 'final',
+        round: seed,
         sequences,
         batch: training.batch,
       });

@@ -1,6 +1,5 @@
 // AdamW and the global norm by the SIMD kernels of assembly/adam-w.ts.
-import type { Tensor } from '@mnemix/tensor';
-import { sizeOf } from '../rows.ts';
+import { sizeOf, type Tensor } from '@mnemix/tensor';
 import { wasmKernel } from '../wasm/bridge.ts';
 import type { Attrs, Inputs } from './portable.ts';
 

@@ -1,11 +1,12 @@
 // Cross-entropy of logits against class numbers.
-import { checkShapes, defineOp, MnemixError, type Scalar, type Tensor } from '@mnemix/tensor';
+import { checkDtype, checkShapes, defineOp, type Scalar, type Tensor } from '@mnemix/tensor';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
 const backwardOp = defineOp<portable.BackwardInputs, { dLogits: Tensor }, portable.Attrs>({
   name: 'CrossEntropyBackward',
   outputs: ['dLogits'],
+  integers: ['targets'],
   portable: portable.backward,
   kernels: wasm.backward,
 });
@@ -13,6 +14,7 @@ const backwardOp = defineOp<portable.BackwardInputs, { dLogits: Tensor }, portab
 const forwardOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
   name: 'CrossEntropy',
   outputs: ['loss', 'correct', 'counted', 'largest', 'logSum'],
+  integers: ['targets'],
   portable: portable.forward,
   kernels: wasm.forward,
   savedOutputs: ['counted', 'largest', 'logSum'],
@@ -51,14 +53,7 @@ export function crossEntropy(
   { ignoreIndex = -100 }: CrossEntropyOptions = {},
 ): CrossEntropyResult {
   checkShapes('crossEntropy', { logits: [logits, ['N', 'V']], targets: [targets, ['N']] });
-  if (targets.dtype !== 'int32') {
-    throw new MnemixError({
-      code: 'shape',
-      where: 'crossEntropy(targets)',
-      message: `expected int32, found ${targets.dtype}.`,
-      fix: "Pass class numbers as a tensor of dtype 'int32'.",
-    });
-  }
+  checkDtype('crossEntropy(targets)', targets, 'int32');
   const { loss, correct, counted } = forwardOp({ logits, targets }, { ignoreIndex });
   return { loss, correct, counted } as CrossEntropyResult;
 }

@@ -1,6 +1,6 @@
 // The delta-rule scan as an op: its forms, and its gradient, which is an op of its own.
 import { defineOp, type Tensor } from '@mnemix/tensor';
-import type { SequenceTensors } from '../portable/chunk-layout.ts';
+import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { deltaRuleBackward } from './backward.ts';
 import { deltaRuleChunk } from './chunk.ts';
@@ -39,6 +39,7 @@ export type DeltaRuleGradients = {
 const gradientOp = defineOp<DeltaRuleGradientInputs, DeltaRuleGradients, DeltaRuleAttrs>({
   name: 'DeltaRuleGradient',
   outputs: ['q', 'k', 'v', 'beta', 'erase', 'logDecay', 'initialState'],
+  integers: sequenceTensors,
   portable: deltaRuleBackward,
   kernels: gradientKernel,
 });
@@ -46,6 +47,7 @@ const gradientOp = defineOp<DeltaRuleGradientInputs, DeltaRuleGradients, DeltaRu
 export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs, DeltaRuleAttrs>({
   name: 'DeltaRule',
   outputs: ['o', 'state', 'corrected'],
+  integers: sequenceTensors,
   savedOutputs: ['corrected'],
   portable: (inputs, attrs) =>
     portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs),

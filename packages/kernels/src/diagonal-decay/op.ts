@@ -1,6 +1,6 @@
 // The diagonal-decay scan as an op: its forms, and its gradient, which is an op of its own.
 import { defineOp, type Tensor } from '@mnemix/tensor';
-import type { SequenceTensors } from '../portable/chunk-layout.ts';
+import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { diagonalDecayBackward } from './backward.ts';
 import { diagonalDecayChunk } from './chunk.ts';
@@ -34,6 +34,7 @@ export type DiagonalDecayGradients = {
 const gradientOp = defineOp<DiagonalDecayGradientInputs, DiagonalDecayGradients, ScanAttrs>({
   name: 'DiagonalDecayGradient',
   outputs: ['q', 'k', 'v', 'logDecay', 'bonus', 'initialState'],
+  integers: sequenceTensors,
   portable: diagonalDecayBackward,
   kernels: gradientKernel,
 });
@@ -41,6 +42,7 @@ const gradientOp = defineOp<DiagonalDecayGradientInputs, DiagonalDecayGradients,
 export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutputs, ScanAttrs>({
   name: 'DiagonalDecay',
   outputs: ['o', 'state'],
+  integers: sequenceTensors,
   portable: (inputs, attrs) =>
     portableForm(attrs) === 'chunk'
       ? diagonalDecayChunk(inputs, attrs)

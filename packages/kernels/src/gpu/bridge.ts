@@ -6,13 +6,13 @@ import { env, type DataType } from '@tensorflow/tfjs-core';
 import {
   assertBackendHealthy,
   MnemixError,
+  sizeOf,
   type BackendKernel,
   type BackendName,
   type OpInputs,
   type OutputSpec,
   type TensorInfo,
 } from '@mnemix/tensor';
-import { sizeOf } from '../rows.ts';
 import { settleChecks, throwFailed } from './checks.ts';
 import type { GpuDispatch, GpuPlan } from './kernel.ts';
 import { pipelineOf, probe, type Compiled } from './pipelines.ts';

@@ -1,17 +1,18 @@
 // Outcomes that WebGPU tells only later. An invalid shader throws nothing, and leaves what was in the buffers
-// before; so the next call on the device, or the next read from it, throws in its place.
-import type { MnemixError } from '@mnemix/tensor';
+// before; so the next call on the device, or the next read from it, throws in its place. So do all that follow: what
+// has been computed from those buffers since is not known.
+import { MnemixError } from '@mnemix/tensor';
 
 interface Checks {
   readonly pending: Set<Promise<void>>;
-  /** Errors that nobody has been told yet. */
-  readonly failed: MnemixError[];
+  /** The first error found. */
+  failed?: MnemixError;
 }
 
 const checks = new WeakMap<GPUDevice, Checks>();
 
 function checksOf(device: GPUDevice): Checks {
-  const known = checks.get(device) ?? { pending: new Set(), failed: [] };
+  const known = checks.get(device) ?? { pending: new Set() };
   checks.set(device, known);
   return known;
 }
@@ -20,18 +21,29 @@ function checksOf(device: GPUDevice): Checks {
  * Runs a check in the background; {@link throwFailed} and {@link settleChecks} throw the error that it finds.
  */
 export function checkLater(device: GPUDevice, check: () => Promise<MnemixError | undefined>): void {
-  const { pending, failed } = checksOf(device);
-  const running: Promise<void> = check().then((error) => {
-    pending.delete(running);
-    if (error) failed.push(error);
-  });
-  pending.add(running);
+  const known = checksOf(device);
+  const running: Promise<void> = check()
+    .catch(unanswered)
+    .then((error) => {
+      known.pending.delete(running);
+      known.failed ??= error;
+    });
+  known.pending.add(running);
 }
 
-/** Throws the oldest error found, once. */
+const unanswered = (cause: unknown): MnemixError =>
+  new MnemixError({
+    code: 'backend',
+    where: 'webgpu',
+    message: 'the device did not say whether its kernels are valid.',
+    fix: 'Open the backend again: closeBackend(), openBackend().',
+    cause,
+  });
+
+/** Throws the first error found on the device, if any. */
 export function throwFailed(device: GPUDevice): void {
-  const error = checksOf(device).failed.shift();
-  if (error) throw error;
+  const { failed } = checksOf(device);
+  if (failed) throw failed;
 }
 
 /** Waits for the running checks, then throws as {@link throwFailed} does. */

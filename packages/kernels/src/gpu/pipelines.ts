@@ -9,8 +9,6 @@ export interface Compiled {
   readonly layout: GPUBindGroupLayout;
   /** The error of the compilation, if there is one. */
   readonly outcome: Promise<MnemixError | undefined>;
-  /** Of the compilation or a use, once it is known. */
-  error?: MnemixError;
   /** It has compiled, and run once, without an error. */
   isProven: boolean;
 }
@@ -20,18 +18,15 @@ const compiled = new WeakMap<GPUDevice, Map<string, Map<string, Compiled>>>();
 
 /**
  * The pipeline of a kernel on a device. Whether it is valid is known only later: an invalid one throws at the
- * next read, and then at each further use.
+ * next read, and at whatever follows on the device, with the WGSL messages.
  *
  * @param hasUniforms whether a uniform buffer follows the kernel's bindings
- * @throws MnemixError `kernel` with the WGSL messages, where it has turned out to be invalid
  */
 export function pipelineOf(device: GPUDevice, kernel: GpuKernel, hasUniforms: boolean): Compiled {
   const modules = getOrAdd(compiled, device, () => new Map<string, Map<string, Compiled>>());
   const variants = getOrAdd(modules, kernel.wgsl, () => new Map<string, Compiled>());
   const variant = JSON.stringify([kernel.bindings, kernel.constants, hasUniforms]);
-  const entry = getOrAdd(variants, variant, () => compile(device, kernel, hasUniforms));
-  if (entry.error) throw entry.error;
-  return entry;
+  return getOrAdd(variants, variant, () => compile(device, kernel, hasUniforms));
 }
 
 function compile(
@@ -69,7 +64,7 @@ function compile(
     return invalid(name, lines.join('\n') || error.message, { messages: lines, constants });
   };
   const entry: Compiled = { name, pipeline, layout, outcome: inspect(), isProven: false };
-  checkLater(device, async () => (entry.error = await entry.outcome));
+  checkLater(device, () => entry.outcome);
   return entry;
 }
 
@@ -89,7 +84,7 @@ export function probe(device: GPUDevice, entry: Compiled, use: () => void): void
       entry.isProven = true;
       return undefined;
     }
-    return (entry.error = invalid(entry.name, error.message));
+    return invalid(entry.name, error.message);
   });
 }
 

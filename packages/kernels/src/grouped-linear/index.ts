@@ -1,5 +1,6 @@
 // One linear map per group of rows.
 import { checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
+import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';
 import * as cpu from './cpu.ts';
 import * as portable from './portable.ts';
@@ -8,6 +9,7 @@ import * as wasm from './wasm.ts';
 const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>({
   name: 'GroupedLinearBackward',
   outputs: ['dx', 'dWeight', 'dBias'],
+  integers: sequenceTensors,
   portable: portable.backward,
   kernels: { ...cpu.backward, ...wasm.backward },
 });
@@ -15,6 +17,7 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   name: 'GroupedLinear',
   outputs: ['y'],
+  integers: sequenceTensors,
   portable: portable.forward,
   kernels: { ...cpu.forward, ...wasm.forward },
   gradient: ({ inputs, grads }) => {

@@ -26,6 +26,9 @@ export type SequenceTensors = {
   readonly rowSequence: Tensor;
 };
 
+/** Their names: an op's integers. */
+export const sequenceTensors = ['starts', 'lengths', 'rowSequence'] as const;
+
 /** The plain numbers of {@link Sequences}, as attributes of an op. */
 export type SequenceSizes = Pick<Sequences, 'rows' | 'count' | 'maxLength' | 'uniform'>;
 

@@ -3,8 +3,8 @@
 // Notation: g ≤ 0 the log decay of a token, b its inclusive and p its exclusive running sum from the chunk's start.
 // Every exponent is summed over the tokens that it spans instead of being a difference of running sums: it cannot be
 // positive, and an open gate behind a closed one (g = −10⁴) keeps its digits.
-import { exp, expandDims, matMul, mul, sum, type Tensor } from '@mnemix/tensor';
-import { lowerTriangle, runningSum } from './running-sum.ts';
+import { cumsum, exp, expandDims, matMul, mul, sum, type Tensor } from '@mnemix/tensor';
+import { lowerTriangle } from './triangular.ts';
 import { vectorScores } from './vector-scores.ts';
 
 /**
@@ -62,9 +62,9 @@ export function chunkDecay(logDecay: Tensor | undefined, chunkSize: number): Dec
     isScalar ? weightedScores(tokenPairDecay(logDecay, exclusive)) : vectorScores(logDecay, exclusive);
   const [through, before] = [once(scores(false)), once(scores(true))];
   return {
-    throughToken: factor(() => runningSum(logDecay)),
-    beforeToken: factor(() => runningSum(logDecay, { exclusive: true })),
-    afterToken: factor(() => runningSum(logDecay, { exclusive: true, reverse: true })),
+    throughToken: factor(() => cumsum(logDecay, 1)),
+    beforeToken: factor(() => cumsum(logDecay, 1, { exclusive: true })),
+    afterToken: factor(() => cumsum(logDecay, 1, { exclusive: true, reverse: true })),
     whole: expandDims(exp(sum(logDecay, 1)), 2),
     scores: (kind) => (kind === 'before' ? before() : through()),
   };
@@ -80,7 +80,7 @@ function tokenPairDecay(logDecay: Tensor, exclusive: boolean): Tensor {
   const lower = lowerTriangle(logDecay.shape[1] as number);
   // [P, m, j]: the gates of the tokens m behind j, summed up to i.
   const behind = mul(logDecay, lower);
-  return mul(exp(runningSum(behind, { exclusive })), lower);
+  return mul(exp(cumsum(behind, 1, { exclusive })), lower);
 }
 
 /** Scores whose decay does not depend on the channel. */

@@ -1,7 +1,6 @@
 // The gradient of the log decay in the chunk forms.
-import { add, mul, reshape, sub, sum, type Tensor } from '@mnemix/tensor';
+import { add, cumsum, mul, reshape, sub, sum, type Tensor } from '@mnemix/tensor';
 import type { ChunkLayout } from './chunk-layout.ts';
-import { runningSum } from './running-sum.ts';
 import { decayed } from './state-scan.ts';
 
 /** A tensor that reads or writes the memory, and its gradients, all [P, C, dk]. */
@@ -46,11 +45,11 @@ export function gateGradient({
   const { entering, whole, dLeaving } = throughChunk;
   const passing = sum(mul(decayed(entering, whole), dLeaving), 2);
   const fromReads = reads.map(({ x, byState, byScores, ownGate }) =>
-    runningSum(perGate(mul(x, add(byState, byScores))), { reverse: true, exclusive: !ownGate }),
+    cumsum(perGate(mul(x, add(byState, byScores))), 1, { reverse: true, exclusive: !ownGate }),
   );
   const fromWrites = sub(
-    runningSum(perGate(mul(writes.x, writes.byState)), { exclusive: true }),
-    runningSum(perGate(mul(writes.x, writes.byScores)), { reverse: true }),
+    cumsum(perGate(mul(writes.x, writes.byState)), 1, { exclusive: true }),
+    cumsum(perGate(mul(writes.x, writes.byScores)), 1, { reverse: true }),
   );
   const always = add(fromWrites, perGate(reshape(passing, [-1, 1, passing.shape[1] as number])));
   const total = fromReads.reduce((all, part) => add(all, part), always);

@@ -1,7 +1,9 @@
-// The inverse of a unit lower triangular matrix, as the delta rule needs it once a chunk.
+// Lower triangular matrices over the tokens of a chunk.
 import {
+  cast,
   concat,
   expandDims,
+  greater,
   matMul,
   mul,
   neg,
@@ -15,11 +17,17 @@ import {
   type Tensor,
 } from '@mnemix/tensor';
 
+/** 1 where j < i, else 0: [i, j]. */
+export function lowerTriangle(size: number): Tensor {
+  const places = range(0, size);
+  return cast(greater(expandDims(places, 1), expandDims(places, 0)), 'float32');
+}
+
 /** Rows that are eliminated one by one; beyond, blocks of them are combined by products. */
 const BLOCK = 16;
 
 /**
- * (I + L)^{-1} by blocked forward substitution.
+ * (I + L)^{-1} by blocked forward substitution, as the delta rule needs it once a chunk.
  *
  * A Neumann product (I−L)(I+L²)(I+L⁴)… would need fewer steps, but loses all digits where keys are correlated and
  * β approaches 2.

@@ -3,9 +3,9 @@
 // The product (X⊙e^b)(Y⊙e^{−b})ᵀ overflows once a channel has decayed by e^{−88}. So a chunk is cut into sub-chunks of 16:
 // two tokens of different sub-chunks meet at the later one's start, to which both decay (one product); two tokens of the
 // same sub-chunk get an exponential of their own.
-import { add, concat, exp, matMul, mul, pad, reshape, slice, sum, type Tensor } from '@mnemix/tensor';
+import { add, concat, cumsum, exp, matMul, mul, pad, reshape, slice, sum, type Tensor } from '@mnemix/tensor';
 import type { Scores } from './decay.ts';
-import { lowerTriangle, runningSum } from './running-sum.ts';
+import { lowerTriangle } from './triangular.ts';
 
 const SUB_CHUNK = 16;
 
@@ -101,8 +101,8 @@ export function vectorScores(logDecay: Tensor, exclusive: boolean): Scores {
 function farDecay(logDecay: Tensor, exclusive: boolean, length: number) {
   const [chunks, size, width] = logDecay.shape as [number, number, number];
   const inner = reshape(logDecay, [(chunks * size) / length, length, width]);
-  const toToken = exp(reshape(runningSum(inner, { exclusive }), [chunks, size, width]));
-  const toEnd = reshape(runningSum(inner, { exclusive: true, reverse: true }), [chunks, size, width]);
+  const toToken = exp(reshape(cumsum(inner, 1, { exclusive }), [chunks, size, width]));
+  const toEnd = reshape(cumsum(inner, 1, { exclusive: true, reverse: true }), [chunks, size, width]);
   const sums = reshape(sum(inner, 1), [chunks, size / length, width]);
   const factors: Tensor[] = [];
   let exponents: Tensor | undefined;
@@ -130,7 +130,7 @@ function nearScores(logDecay: Tensor, exclusive: boolean): Scores {
   const byColumn = (x: Tensor) => reshape(x, [chunks, 1, size, width]);
   // [P, m, j, dk]: the gates of the tokens m behind j, then summed up to i.
   const behind = reshape(mul(byRow(logDecay), lower), [chunks, size, size * width]);
-  const exponents = reshape(runningSum(behind, { exclusive }), [chunks, size, size, width]);
+  const exponents = reshape(cumsum(behind, 1, { exclusive }), [chunks, size, size, width]);
   const decay = mul(exp(exponents), lower);
   return {
     of: (x, y) => sum(mul(mul(decay, byRow(x)), byColumn(y)), 3),

@@ -1,6 +1,7 @@
 // Gated RMSNorm in tensor ops, over rows.
-import { add, mean, mul, sigmoid, sub, type Tensor } from '@mnemix/tensor';
+import { mean, mul, sigmoid, sub, type Tensor } from '@mnemix/tensor';
 import { sumOfRows } from '../rows.ts';
+import { siluWithSlope } from '../portable/silu.ts';
 import { inverseRms } from '../rms-norm/portable.ts';
 
 export type Activation = 'silu' | 'sigmoid';
@@ -32,9 +33,7 @@ export function backward({ x, gate, weight, dy }: BackwardInputs, { eps, activat
 
 /** act(z) and act′(z). */
 function activate(z: Tensor, activation: Activation): { value: Tensor; slope: Tensor } {
-  const s = sigmoid(z);
-  const rest = sub(1, s);
-  return activation === 'sigmoid'
-    ? { value: s, slope: mul(s, rest) }
-    : { value: mul(z, s), slope: mul(s, add(1, mul(z, rest))) };
+  if (activation === 'silu') return siluWithSlope(z);
+  const value = sigmoid(z);
+  return { value, slope: mul(value, sub(1, value)) };
 }

@@ -1,13 +1,13 @@
 // Mixture-of-Memories: tokens to their bucket rows, and back as a weighted sum.
-import { checkShapes, defineOp, reshape, type Tensor } from '@mnemix/tensor';
+import { checkShapes, defineOp, reshape, sizeOf, type Tensor } from '@mnemix/tensor';
 import type { RoutePlan } from '../route-plan/index.ts';
-import { sizeOf } from '../rows.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
 const sumOp = defineOp<portable.SumInputs, { y: Tensor }, object>({
   name: 'RouteSum',
   outputs: ['y'],
+  integers: ['position'],
   portable: portable.sumCopies,
   kernels: wasm.sumCopies,
 });
@@ -15,6 +15,7 @@ const sumOp = defineOp<portable.SumInputs, { y: Tensor }, object>({
 const gatherOp = defineOp<portable.GatherInputs, { y: Tensor }, object>({
   name: 'RouteGather',
   outputs: ['y'],
+  integers: ['source', 'position'],
   portable: portable.gather,
   kernels: wasm.gather,
   gradient: ({ inputs, grads }) => ({ x: sumOp({ o: grads.y, position: inputs.position }, {}).y }),
@@ -23,6 +24,7 @@ const gatherOp = defineOp<portable.GatherInputs, { y: Tensor }, object>({
 const mixBackwardOp = defineOp<portable.MixBackwardInputs, portable.MixGradients, object>({
   name: 'RouteMixBackward',
   outputs: ['dO', 'dWeights'],
+  integers: ['source', 'position'],
   portable: portable.mixBackward,
   kernels: wasm.mixBackward,
 });
@@ -30,6 +32,7 @@ const mixBackwardOp = defineOp<portable.MixBackwardInputs, portable.MixGradients
 const mixOp = defineOp<portable.MixInputs, { y: Tensor }, object>({
   name: 'RouteMix',
   outputs: ['y'],
+  integers: ['source', 'position'],
   portable: portable.mix,
   kernels: wasm.mix,
   gradient: ({ inputs, grads }) => {

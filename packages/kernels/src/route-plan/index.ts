@@ -1,5 +1,6 @@
 // Mixture-of-Memories: which copy of which token lies where, grouped by memory and sequence.
-import { checkConfig, checkShapes, defineOp, MnemixError, type Tensor } from '@mnemix/tensor';
+import { checkConfig, checkDtype, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
+import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';
 import * as host from './host.ts';
 import * as portable from './portable.ts';
@@ -7,6 +8,7 @@ import * as portable from './portable.ts';
 const planOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
   name: 'RoutePlan',
   outputs: portable.outputNames,
+  integers: ['choices', ...sequenceTensors],
   portable: portable.forward,
   kernels: host.forward,
 });
@@ -46,14 +48,7 @@ export interface RoutePlanOptions {
  */
 export function routePlan(choices: Tensor, { memories, sequences }: RoutePlanOptions): RoutePlan {
   const { K = 0 } = checkShapes('routePlan', { choices: [choices, [sequences.rows, 'K']] });
-  if (choices.dtype !== 'int32') {
-    throw new MnemixError({
-      code: 'shape',
-      where: 'routePlan(choices)',
-      message: `expected int32, found ${choices.dtype}.`,
-      fix: "Pass memory numbers as a tensor of dtype 'int32'.",
-    });
-  }
+  checkDtype('routePlan(choices)', choices, 'int32');
   checkConfig(
     K >= 1 && K <= memories,
     'routePlan(choices)',

@@ -28,6 +28,7 @@ export type Outputs = { source: Tensor; rowBucket: Tensor };
 const invertOp = defineOp<Inputs, Outputs, object>({
   name: 'InvertPositions',
   outputs: ['source', 'rowBucket'],
+  integers: ['position', 'bucket', 'total'],
   portable: ({ position, bucket }) => {
     const [rows = 0, chosen = 0] = position.shape;
     const copies = rows * chosen;

@@ -1,5 +1,6 @@
 // Depthwise causal convolution with a short window, along sequences.
 import { checkConfig, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
+import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
@@ -7,6 +8,7 @@ import * as wasm from './wasm.ts';
 const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, portable.Attrs>({
   name: 'ShortConvBackward',
   outputs: ['dx', 'dWeight', 'dBias', 'dInitialState'],
+  integers: sequenceTensors,
   portable: portable.backward,
   kernels: wasm.backward,
 });
@@ -14,6 +16,7 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, portabl
 const forwardOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
   name: 'ShortConv',
   outputs: ['y', 'state'],
+  integers: sequenceTensors,
   portable: portable.forward,
   kernels: wasm.forward,
   gradient: ({ inputs, grads, attrs }) => {

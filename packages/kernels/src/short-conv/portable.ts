@@ -12,7 +12,7 @@ import {
   mul,
   range,
   reshape,
-  sigmoid,
+  silu,
   slice,
   stack,
   sub,
@@ -21,6 +21,7 @@ import {
   zerosLike,
   type Tensor,
 } from '@mnemix/tensor';
+import { siluWithSlope } from '../portable/silu.ts';
 import { sumOfRows } from '../rows.ts';
 
 export type Inputs = {
@@ -42,7 +43,7 @@ export interface Attrs {
 export function forward(inputs: Inputs, { activation }: Attrs): Outputs {
   const { places, table, width, taps, weights } = prepare(inputs);
   const sums = tapSums(taps, weights, inputs.bias);
-  const y = activation === 'silu' ? mul(sums, sigmoid(sums)) : sums;
+  const y = activation === 'silu' ? silu(sums) : sums;
   // Entry j of the state is token L − W + j of the sequence, or entry L + j of the state before it.
   const { starts, lengths, sequences, entries } = places.states;
   const token = add(sub(lengths, width), entries);
@@ -60,7 +61,8 @@ export function backward(inputs: BackwardInputs, { activation }: Attrs): Gradien
   const { dy, dState } = inputs;
   const { places, width, taps, weights } = prepare(inputs);
   const { row, position, length, sequence, isReal } = places;
-  const slope = activation === 'silu' ? mul(dy, siluSlope(tapSums(taps, weights, inputs.bias))) : dy;
+  const slope =
+    activation === 'silu' ? mul(dy, siluWithSlope(tapSums(taps, weights, inputs.bias)).slope) : dy;
   const du = where(expandDims(isReal, -1), slope, zerosLike(slope));
   const dStates = reshape(transpose(dState, [0, 2, 1]), [-1, dy.shape[1] as number]);
 
@@ -156,8 +158,3 @@ const flatIndex = (index: Tensor): Tensor => cast(reshape(index, [-1]), 'int32')
 /** [S·W, D] → [S, D, W]. */
 const fromTokenMajor = (x: Tensor, sequences: number, width: number): Tensor =>
   transpose(reshape(x, [sequences, width, x.shape[1] as number]), [0, 2, 1]);
-
-function siluSlope(u: Tensor): Tensor {
-  const s = sigmoid(u);
-  return mul(s, add(1, mul(u, sub(1, s))));
-}

@@ -1,6 +1,6 @@
 // SwiGLU's gate by the SIMD kernels of assembly/swi-glu.ts.
+import { sizeOf } from '@mnemix/tensor';
 import { wasmKernel } from '../wasm/bridge.ts';
-import { sizeOf } from '../rows.ts';
 import type { BackwardInputs, Inputs } from './portable.ts';
 
 export const forward = wasmKernel<Inputs, object>({

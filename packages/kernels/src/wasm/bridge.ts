@@ -48,6 +48,7 @@ interface WasmBackend {
     _free(pointer: Pointer): void;
   };
   readonly dataIdMap: { get(dataId: object): { readonly memoryOffset: number } };
+  disposeData(dataId: object): void;
 }
 
 const ALIGNMENT = 16;
@@ -123,19 +124,22 @@ export function wasmKernel<I extends OpInputs, Attrs>(
         given.map(([name, info]) => [name, pointer(info)]),
       );
       const absentIsNull = new Proxy(pointers, { get: (known, name) => known[name as string] ?? 0 });
-      withScratch(wasmBackend.wasm, (scratch) =>
-        kernel.run({
-          exports,
-          inputs: absentIsNull as { [Name in keyof I]-?: Pointer },
-          outputs: infos.map(pointer),
-          shapes: Object.fromEntries(given.map(([name, info]) => [name, info.shape])) as unknown as WasmCall<
-            I,
-            Attrs
-          >['shapes'],
-          attrs,
-          scratch,
-        }),
-      );
+      const shapes = Object.fromEntries(given.map(([name, { shape }]) => [name, shape]));
+      try {
+        withScratch(wasmBackend.wasm, (scratch) =>
+          kernel.run({
+            exports,
+            inputs: absentIsNull as { [Name in keyof I]-?: Pointer },
+            outputs: infos.map(pointer),
+            shapes: shapes as unknown as WasmCall<I, Attrs>['shapes'],
+            attrs,
+            scratch,
+          }),
+        );
+      } catch (error) {
+        for (const { dataId } of infos) wasmBackend.disposeData(dataId);
+        throw error;
+      }
       return infos;
     },
   };

@@ -94,7 +94,7 @@ describeOnWebgpu('the GPU bridge', (backend) => {
     z.dispose();
   });
 
-  it('throws the WGSL message of an invalid kernel at the next read, and then at each use', async () => {
+  it('throws the WGSL message of an invalid kernel at the next read, and at all that follows', async () => {
     const op = scaleOp('TestInvalid', 'y[id.x] = nonsense;');
     const x = tensor([1, 2]);
     const first = op({ x }, { factor: 1 });
@@ -108,7 +108,13 @@ describeOnWebgpu('the GPU bridge', (backend) => {
     const before = memory().numTensors;
     expect(() => op({ x }, { factor: 1 })).toThrow(expect.objectContaining(failure));
     expect(memory().numTensors).toBe(before);
-    const { y } = scaleOp('TestValid')({ x }, { factor: 4 });
+    // What lies in its outputs, and in what was computed from them, is stale.
+    for (const stale of [first.y, first.z, mul(first.y, 2)])
+      await expect(stale.data()).rejects.toMatchObject(failure);
+    expect(() => scaleOp('TestValid')({ x }, { factor: 4 })).toThrow(expect.objectContaining(failure));
+    await closeBackend();
+    await openBackend(backend);
+    const { y } = scaleOp('TestValid')({ x: tensor([1, 2]) }, { factor: 4 });
     expect(await values(y)).toEqual([4, 8]);
   });
 

@@ -33,19 +33,23 @@ export function fromFlaConfig(json: FlaConfig, where: string): LmConfig {
       throw unsupported(where, key, json[key], allowed.map(String).join(' or '));
   }
   const width = count(json, 'hidden_size', where);
-  const hidden = json.intermediate_size ?? swiGluWidth(width, number(json, 'hidden_ratio', where, 4));
+  const hidden =
+    json.intermediate_size == null
+      ? swiGluWidth(width, number(json, 'hidden_ratio', where, 4))
+      : count(json, 'intermediate_size', where);
   return {
     vocabSize: count(json, 'vocab_size', where),
     width,
     layers: count(json, 'num_hidden_layers', where),
     mixer: mixer.read({
       number: (key, fallback) => number(json, key, where, fallback),
-      value: (key) => json[key],
-      width,
+      flag: (key, fallback) => flag(json, key, where, fallback),
+      choice: (key, names, fallback) => choice(json, key, where, names, fallback),
+      has: (key) => json[key] != null,
     }),
-    mlp: { hidden: hidden as number },
+    mlp: { hidden },
     normEps: number(json, 'norm_eps', where, 1e-6),
-    tieEmbeddings: json.tie_word_embeddings === true,
+    tieEmbeddings: flag(json, 'tie_word_embeddings', where, false),
     initializerRange: number(json, 'initializer_range', where, 0.02),
     ...(mixer.auxiliary ? { auxiliary: { balance: number(json, 'aux_loss_scale', where, 0.01) } } : {}),
   };
@@ -53,7 +57,7 @@ export function fromFlaConfig(json: FlaConfig, where: string): LmConfig {
 
 /**
  * The config.json under which fla loads a model, or undefined where fla has no such model (patterns of several mixers,
- * blocks without MLP, MoM over other cells than Gated DeltaNet).
+ * blocks without MLP, MoM over other cells than Gated DeltaNet or with other auxiliary losses).
  */
 export function toFlaConfig(config: LmConfig): FlaConfig | undefined {
   if (Array.isArray(config.mixer) || config.mlp === null) return undefined;
@@ -90,6 +94,24 @@ function number(json: FlaConfig, key: string, where: string, fallback?: number):
     message: `expected a number, found ${JSON.stringify(value)}.`,
     fix: 'Restore the configuration that the checkpoint was saved with.',
   });
+}
+
+function flag(json: FlaConfig, key: string, where: string, fallback: boolean): boolean {
+  const value = json[key] ?? fallback;
+  if (typeof value === 'boolean') return value;
+  throw unsupported(where, key, value, 'true or false');
+}
+
+function choice<Name extends string>(
+  json: FlaConfig,
+  key: string,
+  where: string,
+  names: readonly Name[],
+  fallback: Name,
+): Name {
+  const value = json[key] ?? fallback;
+  if (names.includes(value as Name)) return value as Name;
+  throw unsupported(where, key, value, names.join(' or '));
 }
 
 function count(json: FlaConfig, key: string, where: string): number {

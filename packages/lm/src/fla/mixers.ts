@@ -1,11 +1,14 @@
 // How fla's model types name the options of each mixer. One row a model.
+import { featureMaps, type FeatureMapName } from '@mnemix/cells';
 import type { CellConfig, LmConfig, MixerConfig } from '../config.ts';
 
 /** Typed access to a config.json. */
 export interface FlaReader {
   number(key: string, fallback?: number): number;
-  value(key: string): unknown;
-  readonly width: number;
+  flag(key: string, fallback: boolean): boolean;
+  choice<const Name extends string>(key: string, names: readonly Name[], fallback: Name): Name;
+  /** Whether the key is there and not null. */
+  has(key: string): boolean;
 }
 
 interface FlaMixer<M extends MixerConfig = MixerConfig> {
@@ -19,6 +22,12 @@ interface FlaMixer<M extends MixerConfig = MixerConfig> {
 }
 
 const norm = (json: FlaReader) => ({ normEps: json.number('norm_eps', 1e-6) });
+
+/** fla truncates width·ratio; where rounding would cost it one, the ratio is raised by less than matters to us. */
+const ratio = (width: number, value: number): number => {
+  const size = Math.round(width * value);
+  return Math.floor(width * value) === size ? value : (size + 1e-7) / width;
+};
 
 /** fla gives blocks and layers one epsilon; ours may differ. */
 const sameEps = (mixer: { normEps?: number }, model: LmConfig): boolean =>
@@ -34,8 +43,8 @@ const gatedDeltaNet: FlaMixer<Extract<CellConfig, { type: 'gated_delta_net' }>> 
     expandV: json.number('expand_v', 2),
     valueHeads: json.number('num_v_heads', json.number('num_heads', 6)),
     convolution: json.number('conv_size', 4),
-    gate: json.value('use_gate') !== false,
-    negativeEigenvalues: json.value('allow_neg_eigval') === true,
+    gate: json.flag('use_gate', true),
+    negativeEigenvalues: json.flag('allow_neg_eigval', false),
     ...norm(json),
   }),
   write: (mixer, model) =>
@@ -46,7 +55,7 @@ const gatedDeltaNet: FlaMixer<Extract<CellConfig, { type: 'gated_delta_net' }>> 
           num_heads: mixer.heads,
           num_v_heads: mixer.valueHeads ?? mixer.heads,
           head_dim: mixer.headWidth,
-          expand_v: mixer.expandV ?? 2,
+          expand_v: ratio(mixer.headWidth, mixer.expandV ?? 2),
           conv_size: mixer.convolution ?? 4,
           use_short_conv: true,
           use_gate: mixer.gate ?? true,
@@ -63,20 +72,23 @@ const momGatedDeltaNet: FlaMixer<Extract<MixerConfig, { type: 'mom' }>> = {
     type: 'mom',
     memories: json.number('num_memories', 4),
     topK: json.number('topk', 2),
-    shared: json.value('shared_mem') !== false,
-    singleKvProj: json.value('single_kv_proj') === true,
+    shared: json.flag('shared_mem', true),
+    singleKvProj: json.flag('single_kv_proj', false),
     cell: {
       type: 'gated_delta_net',
       heads: json.number('num_heads', 4),
       headWidth: json.number('head_dim', 256),
       expandV: json.number('expand_v', 1),
       convolution: json.number('conv_size', 4),
-      gate: json.value('use_output_gate') !== false,
+      gate: json.flag('use_output_gate', true),
       ...norm(json),
     },
   }),
   write: ({ cell, memories, topK, shared, singleKvProj }, model) => {
     if (cell.type !== 'gated_delta_net' || !sameEps(cell, model)) return undefined;
+    // fla pools the balance loss over the layers, and has no other.
+    const { balanceScope = 'pooled', z = 0 } = model.auxiliary ?? {};
+    if (balanceScope !== 'pooled' || z !== 0) return undefined;
     if (cell.negativeEigenvalues || (cell.valueHeads ?? cell.heads) !== cell.heads) return undefined;
     return {
       model_type: 'mom',
@@ -88,7 +100,7 @@ const momGatedDeltaNet: FlaMixer<Extract<MixerConfig, { type: 'mom' }>> = {
       single_kv_proj: singleKvProj ?? false,
       num_heads: cell.heads,
       head_dim: cell.headWidth,
-      expand_v: cell.expandV ?? 2,
+      expand_v: ratio(cell.headWidth, cell.expandV ?? 2),
       conv_size: cell.convolution ?? 4,
       use_short_conv: true,
       use_output_gate: cell.gate ?? true,
@@ -105,12 +117,12 @@ const deltaNet: FlaMixer<Extract<CellConfig, { type: 'delta_net' }>> = {
     heads: json.number('num_heads', 16),
     expandK: json.number('expand_k', 1),
     expandV: json.number('expand_v', 1),
-    convolution: json.value('use_short_conv') === false ? 0 : json.number('conv_size', 4),
-    activation: (json.value('qk_activation') ?? 'silu') as 'silu',
-    norm: (json.value('qk_norm') ?? 'l2') as 'l2',
-    beta: json.value('use_beta') !== false,
-    negativeEigenvalues: json.value('allow_neg_eigval') === true,
-    gate: json.value('use_gate') === true,
+    convolution: json.flag('use_short_conv', true) ? json.number('conv_size', 4) : 0,
+    activation: json.choice('qk_activation', ['silu', 'relu', 'elu', 'identity'], 'silu'),
+    norm: json.choice('qk_norm', ['l2', 'sum'], 'l2'),
+    beta: json.flag('use_beta', true),
+    negativeEigenvalues: json.flag('allow_neg_eigval', false),
+    gate: json.flag('use_gate', false),
     ...norm(json),
   }),
   write: (mixer, model) =>
@@ -119,8 +131,8 @@ const deltaNet: FlaMixer<Extract<CellConfig, { type: 'delta_net' }>> = {
           model_type: 'delta_net',
           architectures: ['DeltaNetForCausalLM'],
           num_heads: mixer.heads,
-          expand_k: mixer.expandK ?? 1,
-          expand_v: mixer.expandV ?? 1,
+          expand_k: ratio(model.width, mixer.expandK ?? 1),
+          expand_v: ratio(model.width, mixer.expandV ?? 1),
           use_short_conv: (mixer.convolution ?? 4) > 0,
           conv_size: mixer.convolution || 4,
           qk_activation: mixer.activation ?? 'silu',
@@ -147,8 +159,8 @@ const gla: FlaMixer<Extract<CellConfig, { type: 'gla' }>> = {
     heads: json.number('num_heads', 4),
     expandK: json.number('expand_k', 0.5),
     expandV: json.number('expand_v', 1),
-    gate: json.value('use_output_gate') !== false,
-    ...(typeof json.value('clamp_min') === 'number' ? { clampMin: json.number('clamp_min') } : {}),
+    gate: json.flag('use_output_gate', true),
+    ...(json.has('clamp_min') ? { clampMin: json.number('clamp_min') } : {}),
     ...norm(json),
   }),
   write: (mixer, model) => {
@@ -161,8 +173,8 @@ const gla: FlaMixer<Extract<CellConfig, { type: 'gla' }>> = {
       model_type: 'gla',
       architectures: ['GLAForCausalLM'],
       num_heads: mixer.heads,
-      expand_k: mixer.expandK ?? 0.5,
-      expand_v: mixer.expandV ?? 1,
+      expand_k: ratio(model.width, mixer.expandK ?? 0.5),
+      expand_v: ratio(model.width, mixer.expandV ?? 1),
       use_output_gate: mixer.gate ?? true,
       use_short_conv: false,
       clamp_min: mixer.clampMin ?? null,
@@ -182,7 +194,7 @@ const retNet: FlaMixer<Extract<CellConfig, { type: 'retnet' }>> = {
     heads: json.number('num_heads', 8),
     expandK: json.number('expand_k', 1),
     expandV: json.number('expand_v', 2),
-    gate: json.value('use_output_gate') !== false,
+    gate: json.flag('use_output_gate', true),
     ...norm(json),
   }),
   write: (mixer, model) =>
@@ -191,8 +203,8 @@ const retNet: FlaMixer<Extract<CellConfig, { type: 'retnet' }>> = {
           model_type: 'retnet',
           architectures: ['RetNetForCausalLM'],
           num_heads: mixer.heads,
-          expand_k: mixer.expandK ?? 1,
-          expand_v: mixer.expandV ?? 2,
+          expand_k: ratio(model.width, mixer.expandK ?? 1),
+          expand_v: ratio(model.width, mixer.expandV ?? 2),
           use_output_gate: mixer.gate ?? true,
           use_short_conv: false,
         }
@@ -207,11 +219,11 @@ const linearAttention: FlaMixer<Extract<CellConfig, { type: 'linear_attention' }
     heads: json.number('num_heads', 4),
     expandK: json.number('expand_k', 1),
     expandV: json.number('expand_v', 1),
-    featureMap: (json.value('feature_map') ?? 'elementwise_product') as 'elementwise_product',
-    tieFeatureMaps: json.value('tie_feature_map_qk') === true,
-    normalise: json.value('norm_feature_map') === true,
-    normaliseQ: json.value('norm_q') === true,
-    normaliseK: json.value('norm_k') === true,
+    featureMap: json.choice('feature_map', Object.keys(featureMaps) as FeatureMapName[], 'elementwise_product'),
+    tieFeatureMaps: json.flag('tie_feature_map_qk', false),
+    normalise: json.flag('norm_feature_map', false),
+    normaliseQ: json.flag('norm_q', false),
+    normaliseK: json.flag('norm_k', false),
     ...norm(json),
   }),
   write: (mixer, model) =>
@@ -220,8 +232,8 @@ const linearAttention: FlaMixer<Extract<CellConfig, { type: 'linear_attention' }
           model_type: 'linear_attn',
           architectures: ['LinearAttentionForCausalLM'],
           num_heads: mixer.heads,
-          expand_k: mixer.expandK ?? 1,
-          expand_v: mixer.expandV ?? 1,
+          expand_k: ratio(model.width, mixer.expandK ?? 1),
+          expand_v: ratio(model.width, mixer.expandV ?? 1),
           feature_map: mixer.featureMap ?? 'elementwise_product',
           tie_feature_map_qk: mixer.tieFeatureMaps ?? false,
           norm_feature_map: mixer.normalise ?? false,

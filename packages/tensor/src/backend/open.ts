@@ -1,7 +1,7 @@
 // Opening and closing a backend.
 import { engine, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core';
 import type { BackendName } from '../define-op.ts';
-import { MnemixError } from '../errors.ts';
+import { checkConfig, MnemixError } from '../errors.ts';
 import { openCpu } from './cpu.ts';
 import { reasonOf, type BackendChoice, type BackendReport, type Opened, type Rejection } from './report.ts';
 import { openWasm, type WasmOptions } from './wasm.ts';
@@ -19,17 +19,19 @@ export const openers: Readonly<Record<BackendChoice, (options: BackendOptions) =
 
 const AUTOMATIC: readonly BackendChoice[] = ['webgpu', 'wasm', 'cpu'];
 
-/** What we opened and have not closed, by the name of its kernels. */
+/** What we opened and have not closed, by the name of its kernels, and the options that it was opened with. */
 const opened = new Map<BackendName, Promise<Opened>>();
+const openedWith = new Map<BackendName, BackendOptions>();
 
 /**
  * Opens a backend and makes it the current one.
  *
  * `auto` takes the first that works of WebGPU on a real GPU, WASM (SIMD, threads) and plain CPU. A software WebGPU
  * adapter is opened only by its name. A backend that is open already is switched to; tensors of the other stay valid
- * and move when they are used (not out of WebGPU: read them first).
+ * and move when they are used (not out of WebGPU: read them first). It keeps the options it was opened with.
  *
- * @throws MnemixError `backend`, with the reason for each one tried
+ * @throws MnemixError `backend`, with the reason for each one tried; `config` for an option that is out of range, or
+ *   that the backend, already open, does not have
  */
 export async function openBackend(
   name: BackendChoice | 'auto' = 'auto',
@@ -41,7 +43,7 @@ export async function openBackend(
       const { report } = await open(choice, options);
       return { ...report, rejected: [...rejected, ...report.rejected] };
     } catch (error) {
-      if (name !== 'auto' && error instanceof MnemixError) throw error;
+      if (error instanceof MnemixError && (name !== 'auto' || error.code === 'config')) throw error;
       rejected.push({ name: choice, reason: reasonOf(error) });
     }
   }
@@ -63,6 +65,7 @@ async function open(choice: BackendChoice, options: BackendOptions): Promise<Ope
   if (!pending) {
     pending = create(name, choice, options);
     opened.set(name, pending);
+    openedWith.set(name, options);
     pending.catch(() => opened.delete(name));
   }
   const made = await pending;
@@ -71,8 +74,28 @@ async function open(choice: BackendChoice, options: BackendOptions): Promise<Ope
       `the open WebGPU adapter is ${made.report.software ? 'a software one' : 'a real one'}: call closeBackend() first`,
     );
   }
+  checkOptions(name, options, made);
   await setBackend(name);
   return made;
+}
+
+/** A backend that is open cannot change. */
+function checkOptions(name: BackendName, asked: BackendOptions, { report }: Opened): void {
+  const { threads, powerPreference = 'high-performance' } = openedWith.get(name) ?? {};
+  const has: Readonly<Record<BackendName, BackendOptions>> = {
+    webgpu: { powerPreference },
+    wasm: { threads: asked.threads === threads ? threads : report.threads },
+    cpu: {},
+  };
+  for (const [option, found] of Object.entries(has[name])) {
+    const wanted = asked[option as keyof BackendOptions];
+    checkConfig(
+      wanted === undefined || wanted === found,
+      `openBackend(${option})`,
+      `the ${name} backend is open already, with ${String(found)}, not ${String(wanted)}.`,
+      'Leave the option out, or call closeBackend() first.',
+    );
+  }
 }
 
 async function create(name: BackendName, choice: BackendChoice, options: BackendOptions): Promise<Opened> {

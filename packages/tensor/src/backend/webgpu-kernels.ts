@@ -10,8 +10,14 @@ import {
 
 let installed = false;
 
+/** How tfjs spreads a program over workgroups: what its package exports as `webgpu_util`. */
+type Layout = Pick<
+  (typeof import('@tensorflow/tfjs-backend-webgpu'))['webgpu_util'],
+  'computeDispatch' | 'flatDispatchLayout'
+>;
+
 /** Call once tfjs's kernels are registered. Does nothing the second time. */
-export function installWebgpuKernels(): void {
+export function installWebgpuKernels(layout: Layout): void {
   if (installed) return;
   installed = true;
   replace('Cast', (stock) => (call) => {
@@ -22,12 +28,44 @@ export function installWebgpuKernels(): void {
   replace('Transpose', (stock) => (call) => {
     const x = call.inputs.x as TensorInfo;
     if (x.dtype === 'float32') return stock(call);
-    const asFloat = run('Cast', { x }, { dtype: 'float32' }, call.backend);
-    const moved = stock({ ...call, inputs: { x: asFloat } }) as TensorInfo;
-    const made = run('Cast', { x: moved }, { dtype: x.dtype }, call.backend);
-    for (const passing of [asFloat, moved]) dispose(passing, call.backend);
-    return made;
+    const program = moveIntegers(x.shape, (call.attrs as unknown as { perm: number[] }).perm, layout);
+    return (call.backend as ProgramRunner).runWebGPUProgram(program, [x], x.dtype);
   });
+}
+
+interface ProgramRunner {
+  runWebGPUProgram(program: object, inputs: TensorInfo[], dtype: string): TensorInfo;
+}
+
+/** A transposition of integers, in the form of tfjs's programs; its own writes floats (trap 25). */
+function moveIntegers(
+  shape: readonly number[],
+  perm: readonly number[],
+  { computeDispatch, flatDispatchLayout }: Layout,
+): object {
+  const outputShape = perm.map((axis) => shape[axis] as number);
+  const rank = perm.length;
+  const coordinates = rank > 4 ? `vec${rank}` : `vec${rank}<i32>`;
+  const from = shape.map((_, axis) => `coords.${'xyzwuv'[perm.indexOf(axis)]}`);
+  const workgroupSize: [number, number, number] = [64, 1, 1];
+  const dispatchLayout = flatDispatchLayout(outputShape);
+  return {
+    variableNames: ['A'],
+    workgroupSize,
+    size: true,
+    outputShape,
+    dispatchLayout,
+    dispatch: computeDispatch(dispatchLayout, outputShape, workgroupSize),
+    shaderKey: `mnemix_transpose_${perm.join()}`,
+    getUserCode: () => `
+      fn main(index : i32) {
+        if (index < uniforms.size) {
+          let coords = getCoordsFromIndex(index);
+          let source = getIndexFromCoords${rank}D(${coordinates}(${from.join()}), uniforms.aShape);
+          setOutputAtIndexI32(index, A[source]);
+        }
+      }`,
+  };
 }
 
 /**

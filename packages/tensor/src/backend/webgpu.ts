@@ -57,8 +57,8 @@ async function open(
   ) as GPUFeatureName[];
   const limits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
-  const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
-  installWebgpuKernels();
+  const { WebGPUBackend, webgpu_util } = await import('@tensorflow/tfjs-backend-webgpu');
+  installWebgpuKernels(webgpu_util);
   // Small ops would otherwise run on the CPU or the GPU depending on where their inputs were last (trap 3).
   env().set('WEBGPU_CPU_FORWARD', false);
   const instance: KernelBackend = new WebGPUBackend(device as never, adapter.info as never);

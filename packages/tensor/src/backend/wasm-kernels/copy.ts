@@ -13,7 +13,9 @@ import {
   type TensorInfo,
   type TypedArray,
 } from '@tensorflow/tfjs-core';
-import { product, replaceKernel, stridesOf, type WasmHeap } from './heap.ts';
+import { sizeOf } from '../../shape.ts';
+import { replaceKernel, stridesOf, type WasmHeap } from './heap.ts';
+import { share } from './share.ts';
 
 /** One axis of a walk through memory: `count` steps of `stride` elements, which may be negative. */
 interface Axis {
@@ -62,8 +64,9 @@ function copySlice(
   begin: readonly number[],
   size: readonly number[],
 ): TensorInfo {
+  if (size.every((count, axis) => count === x.shape[axis])) return share(backend, x);
   const out = backend.makeOutput(size, x.dtype);
-  if (product(size) === 0) return out;
+  if (sizeOf(size) === 0) return out;
   const strides = stridesOf(x.shape);
   const axes = size.map((count, axis) => ({ count, stride: strides[axis] as number }));
   const offset = begin.reduce((sum, start, axis) => sum + start * (strides[axis] as number), 0);
@@ -133,7 +136,7 @@ function copyTiles(
   // Below this axis nothing repeats: whole runs are copied.
   let flat = shape.length;
   while (flat > 0 && reps[flat - 1] === 1) flat--;
-  const run = product(shape.slice(flat));
+  const run = sizeOf(shape.slice(flat));
   let source = 0;
   const fill = (axis: number, start: number): number => {
     if (axis === flat) {
@@ -196,7 +199,7 @@ export function installCopyKernels(): void {
       offset += (count - 1) * stride;
       return { count, stride: -stride };
     });
-    if (product(x.shape) > 0)
+    if (sizeOf(x.shape) > 0)
       copyWalk(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), axes, offset);
     return out;
   });
@@ -209,19 +212,27 @@ export function installCopyKernels(): void {
         x.shape.map((size, axis) => size * (reps[axis] as number)),
         x.dtype,
       );
-      if (product(out.shape) > 0)
+      if (sizeOf(out.shape) > 0)
         copyTiles(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), x.shape, reps);
       return out;
     },
   );
 
-  // Stock is fast where the matrices are small; a long one is written with strides that defeat the cache.
+  // Stock copies where only axes of one entry move. Elsewhere it is fast where the matrices are small; a long one is
+  // written with strides that defeat the cache.
   replaceKernel<{ x: TensorInfo }, { perm: number[] }>(
     Transpose,
     ({ inputs: { x }, attrs: { perm }, backend }) => {
+      if (x.dtype === 'string') return undefined;
+      const moved = perm.filter((axis) => x.shape[axis] !== 1);
+      if (moved.every((axis, i) => i === 0 || axis > (moved[i - 1] as number)))
+        return share(
+          backend,
+          x,
+          perm.map((axis) => x.shape[axis] as number),
+        );
+      if (x.shape.length !== 2) return undefined;
       const [rows = 0, columns = 0] = x.shape;
-      if (x.shape.length !== 2 || perm[0] !== 1 || x.dtype === 'string' || rows === 1 || columns === 1)
-        return undefined;
       const out = backend.makeOutput([columns, rows], x.dtype);
       transposeMatrices(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out), 1, rows, columns);
       return out;

@@ -65,8 +65,6 @@ export function replaceKernel<Inputs, Attrs>(
   registerKernel({ ...stock, kernelName, backendName: 'wasm', kernelFunc, setupFunc });
 }
 
-export const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
-
 /** Elements from one index of an axis to the next, row-major. */
 export function stridesOf(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length).fill(1);

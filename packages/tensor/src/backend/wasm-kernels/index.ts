@@ -3,6 +3,7 @@ import { installCopyKernels } from './copy.ts';
 import { installElementwiseKernels } from './elementwise.ts';
 import { installMatMulKernel } from './mat-mul.ts';
 import { installReduceKernels } from './reduce.ts';
+import { installSharingKernels } from './share.ts';
 
 let installed = false;
 
@@ -14,4 +15,5 @@ export function installWasmKernels(): void {
   installCopyKernels();
   installElementwiseKernels();
   installReduceKernels();
+  installSharingKernels();
 }

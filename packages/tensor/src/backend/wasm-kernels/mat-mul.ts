@@ -1,8 +1,10 @@
 // Matrix products by XNNPACK. tfjs hands it only products of two plain matrices; transposed operands and batches fall
 // to scalar loops that are 5 to 15 times slower.
 import { BatchMatMul, backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
+import { MnemixError } from '../../errors.ts';
+import { sizeOf } from '../../shape.ts';
 import { transposeMatrices } from './copy.ts';
-import { product, replaceKernel, type WasmHeap } from './heap.ts';
+import { replaceKernel, type WasmHeap } from './heap.ts';
 
 interface Product {
   readonly inputs: { readonly a: TensorInfo; readonly b: TensorInfo };
@@ -29,15 +31,14 @@ function matMul({
   const [rowsB = 0, columnsB = 0] = b.shape.slice(-2);
   const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
   const [inner, n] = transposeB ? [columnsB, rowsB] : [rowsB, columnsB];
-  if (inner !== k)
-    throw new Error(`matMul: inner sizes ${k} and ${inner} of shapes [${a.shape}] and [${b.shape}] differ.`);
+  if (inner !== k) throw mismatch(a, b, 'differ in their inner sizes');
   const outer = backend_util.assertAndGetBroadcastShape(outerA, outerB);
-  const [batchA, batchB, batch] = [product(outerA), product(outerB), product(outer)];
+  const [batchA, batchB, batch] = [sizeOf(outerA), sizeOf(outerB), sizeOf(outer)];
   const shape = [...outer, m, n];
   if (batch * m * n === 0 || k === 0) return zeros(backend, shape);
 
   if ([batchA, batchB].some((count) => count !== 1 && count !== batch)) {
-    throw new Error(`matMul: tfjs does not broadcast the batches of [${a.shape}] and [${b.shape}].`);
+    throw mismatch(a, b, 'both have batch axes to be broadcast');
   }
 
   // One b for all: the rows of a are one long matrix.
@@ -55,6 +56,14 @@ function matMul({
   if (right !== b) backend.disposeData(right.dataId);
   return out;
 }
+
+const mismatch = (a: TensorInfo, b: TensorInfo, how: string): MnemixError =>
+  new MnemixError({
+    code: 'shape',
+    where: 'matMul(a, b)',
+    message: `shapes [${a.shape.join(', ')}] and [${b.shape.join(', ')}] ${how}.`,
+    fix: 'Use matMul of @mnemix/tensor, which says what fits.',
+  });
 
 type Sizes = readonly [m: number, k: number, n: number];
 
@@ -110,7 +119,7 @@ function transposed(backend: WasmHeap, x: TensorInfo): TensorInfo {
   transposeMatrices(
     backend.typedArrayFromHeap(x),
     backend.typedArrayFromHeap(out),
-    product(outer),
+    sizeOf(outer),
     rows,
     columns,
   );

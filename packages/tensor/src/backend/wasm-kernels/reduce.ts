@@ -1,6 +1,7 @@
 // Sums over leading axes (the gradient of every bias and gain), and sums by segment, which tfjs lacks on WASM.
 import { Mean, Sum, UnsortedSegmentSum, util, type TensorInfo } from '@tensorflow/tfjs-core';
-import { product, replaceKernel } from './heap.ts';
+import { sizeOf } from '../../shape.ts';
+import { replaceKernel } from './heap.ts';
 
 interface Reduction {
   readonly axis: number | number[];
@@ -18,7 +19,7 @@ export function installReduceKernels(): void {
           axes.length > 0 && axes.length < x.shape.length && axes.every((reduced, i) => reduced === i);
         if (!leading || x.dtype !== 'float32') return undefined;
         const rest = x.shape.slice(axes.length);
-        const [rows, width] = [product(x.shape.slice(0, axes.length)), product(rest)];
+        const [rows, width] = [sizeOf(x.shape.slice(0, axes.length)), sizeOf(rest)];
         const out = backend.makeOutput(keepDims ? [...axes.map(() => 1), ...rest] : rest, 'float32');
         const values = backend.typedArrayFromHeap(x);
         const sums = new Float64Array(width);
@@ -37,7 +38,7 @@ export function installReduceKernels(): void {
     UnsortedSegmentSum,
     ({ inputs: { x, segmentIds }, attrs: { numSegments }, backend }) => {
       const rest = x.shape.slice(segmentIds.shape.length);
-      const width = product(rest);
+      const width = sizeOf(rest);
       const out = backend.makeOutput([numSegments, ...rest], x.dtype);
       // To look at an input may move it here, and memory that grows detaches views: the ids first.
       backend.typedArrayFromHeap(segmentIds);
