@@ -92,7 +92,12 @@ export function ratioSize(where: string, width: number, ratio: number): number {
  */
 export function headSizes(
   cell: string,
-  config: { readonly width: number; readonly heads: number; readonly expandK: number; readonly expandV: number },
+  config: {
+    readonly width: number;
+    readonly heads: number;
+    readonly expandK: number;
+    readonly expandV: number;
+  },
   pairs = 1,
 ): { keySize: number; valueSize: number } {
   const { width, heads } = config;

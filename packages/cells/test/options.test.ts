@@ -169,14 +169,22 @@ describe.each(cases)('%s', (_, cell, oracle, config) => {
       for (const [path, leaf] of entries(params)) at[path] = float64(leaf);
       const slopes = { ...flatten(grads.params), x: grads.x } as Record<string, Tensor>;
       const steps = Object.entries(at).map(([path, { shape }]) => {
-        const step = Rng.of(5).fold(path).normalArray(shape.reduce((a, b) => a * b, 1));
+        const step = Rng.of(5)
+          .fold(path)
+          .normalArray(shape.reduce((a, b) => a * b, 1));
         return [path, step] as const;
       });
       const weights = dy.dataSync();
       const value = (by: number): number => {
         const moved = steps.map(
           ([path, step]) =>
-            [path, nd(at[path]!.shape, at[path]!.data.map((v, i) => v + by * step[i]!))] as const,
+            [
+              path,
+              nd(
+                at[path]!.shape,
+                at[path]!.data.map((v, i) => v + by * step[i]!),
+              ),
+            ] as const,
         );
         return expectedOutput(oracle, config, Object.fromEntries(moved)).reduce(
           (total, y, i) => total + y * weights[i]!,

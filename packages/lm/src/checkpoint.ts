@@ -1,5 +1,13 @@
 // Parameter trees to and from named host tensors, all or nothing.
-import { entries, flatten, MnemixError, tensor, unflatten, type Tensor, type TensorTree } from '@mnemix/tensor';
+import {
+  entries,
+  flatten,
+  MnemixError,
+  tensor,
+  unflatten,
+  type Tensor,
+  type TensorTree,
+} from '@mnemix/tensor';
 import type { HostTensor } from './safetensors.ts';
 
 /** Copies a tree to the host, under its path names. */
@@ -46,7 +54,9 @@ export function checkHost(
   const shapes = misshapen.map(
     ({ name, leaf, found }) => `${name} [${found.shape}] instead of [${leaf.shape}]`,
   );
-  const dtypes = mistyped.map(({ name, leaf, found }) => `${name} ${dtypeOf(found)} instead of ${leaf.dtype}`);
+  const dtypes = mistyped.map(
+    ({ name, leaf, found }) => `${name} ${dtypeOf(found)} instead of ${leaf.dtype}`,
+  );
   const problems = Object.entries({
     missing,
     unknown: extra,

@@ -1,13 +1,5 @@
 // Generation with a recurrent state: the prompt in one pass, then a token at a time at constant cost.
-import {
-  AsyncScope,
-  checkConfig,
-  Rng,
-  slice,
-  tensor1d,
-  tidy,
-  type Tensor,
-} from '@mnemix/tensor';
+import { AsyncScope, checkConfig, Rng, slice, tensor1d, tidy, type Tensor } from '@mnemix/tensor';
 import type { LanguageModel, LmParams, LmState } from './model.ts';
 import { sampleToken, type SamplingOptions } from './sampling.ts';
 import { tokenTensor } from './tokens.ts';

@@ -64,8 +64,7 @@ export function indexOf(shards: readonly Shard[]): object {
 export function readWeightMap(index: Readonly<Record<string, unknown>>, where: string): Map<string, string> {
   const { weight_map: weightMap } = index;
   const pairs = typeof weightMap === 'object' && weightMap !== null ? Object.entries(weightMap) : [];
-  const isPlain = (name: unknown): boolean =>
-    typeof name === 'string' && /^[^/\\]+\.safetensors$/.test(name);
+  const isPlain = (name: unknown): boolean => typeof name === 'string' && /^[^/\\]+\.safetensors$/.test(name);
   const strange = pairs.find(([, name]) => !isPlain(name));
   if (pairs.length > 0 && strange === undefined) return new Map(pairs as [string, string][]);
   throw new MnemixError({

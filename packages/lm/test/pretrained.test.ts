@@ -123,11 +123,20 @@ describe('a checkpoint folder', () => {
     ['conv_size', 0, /config\.json: .*gatedDeltaNet\(convolution\): it is 0/],
     ['shared_mem', 'no', /config\.json: shared_mem: "no" is not supported.*true or false/],
     ['intermediate_size', '128', /config\.json: intermediate_size: expected a number/],
-    ['mnemix', null, /config\.json: mnemix: it does not describe a model\. the configuration: expected an object/],
+    [
+      'mnemix',
+      null,
+      /config\.json: mnemix: it does not describe a model\. the configuration: expected an object/,
+    ],
     ['mnemix', { vocabSize: 3 }, /config\.json: mnemix: .* width: it is undefined/],
     [
       'mnemix',
-      { vocabSize: 3, width: 4, layers: 1, mixer: { type: 'linear_attention', heads: 1, featureMap: 'taylor' } },
+      {
+        vocabSize: 3,
+        width: 4,
+        layers: 1,
+        mixer: { type: 'linear_attention', heads: 1, featureMap: 'taylor' },
+      },
       /mnemix: .*linearAttention\(featureMap\): there is no "taylor"/,
     ],
   ])('is refused where %s is %j', async (key, value, message) => {
@@ -197,6 +206,25 @@ describe('a checkpoint folder', () => {
     const error = await failure({ 'model.safetensors': damaged });
     expect(error.code).toBe('checkpoint');
     expect(error.message).toMatch(/^folder\/model\.safetensors/);
+  });
+
+  it('is saved with ratios from which fla, which truncates, gets the same sizes', async () => {
+    const model = createLm({
+      vocabSize: 3,
+      width: 98,
+      layers: 1,
+      mlp: { hidden: 4 },
+      mixer: { type: 'gla', heads: 1, expandK: 29 / 98, expandV: 58 / 98, normEps: 1e-6 },
+    });
+    const params = model.init(Rng.of(1));
+    const written = await writePretrained({ model, params });
+    const saved = JSON.parse(new TextDecoder().decode(written['config.json']));
+    expect(saved.model_type).toBe('gla');
+    expect(Math.floor(98 * saved.expand_k)).toBe(29);
+    expect(Math.floor(98 * saved.expand_v)).toBe(58);
+    const again = await readPretrained(async (name) => written[name], 'folder');
+    expect(flatten(again.params)['model.layers.0.attn.k_proj.weight']!.shape).toEqual([29, 98]);
+    disposeTree({ before: params, after: again.params });
   });
 
   const base = { vocabSize: 7, width: 8, layers: 1, mlp: { hidden: 4 } };

@@ -154,9 +154,14 @@ describe('saving', () => {
     await mkdir(join(folder, 'config.json'));
     const before = memory().numTensors;
     await expect(savePretrained(file, saved)).rejects.toMatchObject({ code: 'file', where: file });
-    await expect(loadPretrained(file)).rejects.toMatchObject({ code: 'file', where: join(file, 'config.json') });
+    await expect(loadPretrained(file)).rejects.toMatchObject({
+      code: 'file',
+      where: join(file, 'config.json'),
+    });
     await expect(loadPretrained(folder)).rejects.toThrow(/config\.json: it could not be read: EISDIR/);
-    await expect(savePretrained(folder, saved, { maxShardBytes: 0 })).rejects.toThrow(/maxShardBytes: it is 0/);
+    await expect(savePretrained(folder, saved, { maxShardBytes: 0 })).rejects.toThrow(
+      /maxShardBytes: it is 0/,
+    );
     expect(memory().numTensors).toBe(before);
     disposeTree(saved.params);
   });

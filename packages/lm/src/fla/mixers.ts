@@ -219,7 +219,11 @@ const linearAttention: FlaMixer<Extract<CellConfig, { type: 'linear_attention' }
     heads: json.number('num_heads', 4),
     expandK: json.number('expand_k', 1),
     expandV: json.number('expand_v', 1),
-    featureMap: json.choice('feature_map', Object.keys(featureMaps) as FeatureMapName[], 'elementwise_product'),
+    featureMap: json.choice(
+      'feature_map',
+      Object.keys(featureMaps) as FeatureMapName[],
+      'elementwise_product',
+    ),
     tieFeatureMaps: json.flag('tie_feature_map_qk', false),
     normalise: json.flag('norm_feature_map', false),
     normaliseQ: json.flag('norm_q', false),
