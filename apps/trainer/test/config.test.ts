@@ -91,7 +91,12 @@ describe('a configuration', () => {
 
 describe('a faulty configuration is refused, with the key and the fix:', () => {
   it.each<[name: string, raw: unknown, where: string, fix: RegExp]>([
-    ['an unknown section', { ...recall, modell: {} }, 'modell', /one of: name, backend, task, model/],
+    [
+      'an unknown section',
+      { ...recall, modell: {} },
+      'modell',
+      /one of: name, backend, threads, task, model/,
+    ],
     ['an unknown key', withModel({ topk: 2 } as object), 'model.topk', /one of: .*topK/],
     ['an unknown key of a task', { task: { kind: 'recall', file: 'a' } }, 'task.file', /pairs(?!.*file)/],
     [

@@ -211,19 +211,19 @@ describe('a checkpoint folder', () => {
   it('is saved with ratios from which fla, which truncates, gets the same sizes', async () => {
     const model = createLm({
       vocabSize: 3,
-      width: 98,
+      width: 110,
       layers: 1,
       mlp: { hidden: 4 },
-      mixer: { type: 'gla', heads: 1, expandK: 29 / 98, expandV: 58 / 98, normEps: 1e-6 },
+      mixer: { type: 'gla', heads: 1, expandK: 29 / 110, expandV: 58 / 110, normEps: 1e-6 },
     });
     const params = model.init(Rng.of(1));
     const written = await writePretrained({ model, params });
     const saved = JSON.parse(new TextDecoder().decode(written['config.json']));
     expect(saved.model_type).toBe('gla');
-    expect(Math.floor(98 * saved.expand_k)).toBe(29);
-    expect(Math.floor(98 * saved.expand_v)).toBe(58);
+    expect(Math.floor(110 * saved.expand_k)).toBe(29);
+    expect(Math.floor(110 * saved.expand_v)).toBe(58);
     const again = await readPretrained(async (name) => written[name], 'folder');
-    expect(flatten(again.params)['model.layers.0.attn.k_proj.weight']!.shape).toEqual([29, 98]);
+    expect(flatten(again.params)['model.layers.0.attn.k_proj.weight']!.shape).toEqual([29, 110]);
     disposeTree({ before: params, after: again.params });
   });
 
