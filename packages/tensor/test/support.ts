@@ -13,16 +13,7 @@ export function onHostBackends(name: string, suite: (backend: 'cpu' | 'wasm') =>
   describe.each(hostBackends)(`${name} on %s`, (backend) => suite(backend));
 }
 
-/** Which WebGPU adapter the test run found (tools/webgpu): a real one, or a software one. */
-const adapter = ({ software: 'webgpu-software', real: 'webgpu' } as const)[process.env.MNEMIX_WEBGPU ?? ''];
-
-/** A suite that needs WebGPU; where there is none, its name says why. */
-export function onWebgpu(name: string, suite: (backend: 'webgpu' | 'webgpu-software') => void): void {
-  if (adapter) describe(`${name} on ${adapter}`, () => suite(adapter));
-  else
-    describe.skip(`${name} (skipped: ${process.env.MNEMIX_WEBGPU_REASON ?? 'no WebGPU adapter'})`, () =>
-      suite('webgpu'));
-}
+export { describeOnWebgpu as onWebgpu } from '@mnemix/testkit';
 
 export const host = (x: m.Tensor): number[] => Array.from(x.dataSync());
 export const read = async (x: m.Tensor): Promise<number[]> => Array.from(await x.data());
