@@ -1,6 +1,7 @@
 // Files that are either wholly there or not at all, whenever the process or the machine dies.
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncFolder, writeFlushed } from '@mnemix/lm/node';
 import { MnemixError } from '@mnemix/tensor';
 
 const SUFFIX = '.partial';
@@ -11,26 +12,9 @@ const SUFFIX = '.partial';
  */
 export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
   const partial = path + SUFFIX;
-  const file = await open(partial, 'w');
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeFlushed(partial, content);
   await rename(partial, path);
   await syncFolder(dirname(path));
-}
-
-/** Makes renames and deletions in a folder durable. Windows cannot, and does not need to. */
-export async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Removes what a writer that was killed left behind. Only for who writes to the folder. */

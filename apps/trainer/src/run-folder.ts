@@ -2,9 +2,10 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { syncFolder } from '@mnemix/lm/node';
 import type { Config } from './config.ts';
 import { UsageError } from './errors.ts';
-import { readJsonIfThere, syncFolder, writeAtomically } from './files.ts';
+import { readJsonIfThere, writeAtomically } from './files.ts';
 import { checkConfig } from './resolve-config.ts';
 
 /** The parts of a run folder. */

@@ -1,7 +1,8 @@
 // Checkpoint folders on disk. Node only; browsers fetch the files themselves and use readPretrained.
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MnemixError } from '@mnemix/tensor';
+import { syncFolder, writeFlushed } from './durable-file.ts';
 import {
   CONFIG_FILE,
   pretrainedFiles,
@@ -10,6 +11,8 @@ import {
   type WriteOptions,
 } from './pretrained.ts';
 import { isWeightsFile } from './shards.ts';
+
+export { syncFolder, writeFlushed };
 
 /**
  * Loads the checkpoint in a folder.
@@ -77,27 +80,6 @@ async function replace(folder: string, names: readonly string[]): Promise<void> 
     await rename(join(folder, name + PARTIAL), join(folder, name));
   }
   await syncFolder(folder);
-}
-
-async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes renames and deletions in a folder durable. Windows cannot, and does not need to. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 const fileError = (where: string, done: 'read' | 'written', cause: unknown): MnemixError =>
