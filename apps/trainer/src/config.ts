@@ -40,13 +40,10 @@ const model = z.strictObject({
   heads: count.default(1).describe('Heads of each memory.'),
   keyWidth: count.optional().describe('Key width of a head. Left out: width / heads.'),
   valueWidth: count.optional().describe('Value width of a head. Left out: keyWidth.'),
-  initialDecay: z
-    .number()
-    .positive()
-    .optional()
-    .describe(
-      'gated_delta_net only: upper end of the draw of its decay rates; smaller ones start with longer memories. Left out: 16.',
-    ),
+  cellOptions: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('Further options of the cell, by the names of its package, e.g. { initialDecay: 1 }.'),
   memories: count
     .default(4)
     .describe('Memories that a router chooses between. 1 without a shared one: the cell alone.'),

@@ -43,7 +43,7 @@ const relateIn =
   };
 
 function modelContradictions(model: ModelConfig, relate: Relate): void {
-  const { cell, width, heads, keyWidth, initialDecay, memories, topK } = model;
+  const { width, heads, keyWidth, memories, topK } = model;
   if (topK > memories) {
     const there = memories === 1 ? 'is 1 memory' : `are ${memories} memories`;
     const range = memories === 1 ? 'topK 1' : `topK between 1 and ${memories}`;
@@ -54,10 +54,6 @@ function modelContradictions(model: ModelConfig, relate: Relate): void {
     const message = `is ${heads}, which does not divide the width of ${width}.`;
     const fix = 'Use a number of heads that divides the width, or set keyWidth.';
     relate('model.heads', ['model.width', 'model.keyWidth'], message, fix);
-  }
-  if (initialDecay !== undefined && cell !== 'gated_delta_net') {
-    const message = `is ${initialDecay}, but ${cell} has no such decay.`;
-    relate('model.initialDecay', ['model.cell'], message, 'Remove it, or use the cell gated_delta_net.');
   }
 }
 

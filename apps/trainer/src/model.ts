@@ -1,5 +1,6 @@
 // From the trainer's flat model section to a language model.
-import { createLm, type CellConfig, type LanguageModel, type MixerConfig } from '@mnemix/lm';
+import { cellEntry } from '@mnemix/cells';
+import { cellBlock, createLm, type CellConfig, type LanguageModel, type MixerConfig } from '@mnemix/lm';
 import type { ModelConfig } from './config.ts';
 import { isRouted } from './plan-job.ts';
 
@@ -11,7 +12,7 @@ export function buildModel(config: ModelConfig, vocabSize: number): LanguageMode
     width,
     layers,
     mixer: mixerOf(config),
-    mlp: mlpWidth > 0 ? { hidden: mlpWidth } : null,
+    ...cellBlock(config.cell, mlpWidth),
     tieEmbeddings,
     initializerRange,
     auxiliary: { balance, z: zLoss },
@@ -31,11 +32,9 @@ function cellOf({
   heads,
   keyWidth = width / heads,
   valueWidth = keyWidth,
-  initialDecay,
+  cellOptions,
 }: ModelConfig): CellConfig {
-  if (cell === 'gated_delta_net') {
-    const decay = initialDecay === undefined ? {} : { initialDecay };
-    return { type: cell, heads, headWidth: keyWidth, expandV: valueWidth / keyWidth, ...decay };
-  }
-  return { type: cell, heads, expandK: (heads * keyWidth) / width, expandV: (heads * valueWidth) / width };
+  const { ofSizes } = cellEntry('model.cell', cell);
+  const { width: _, ...sizes } = ofSizes({ width, heads, keyWidth, valueWidth });
+  return { type: cell, ...sizes, ...cellOptions } as CellConfig;
 }

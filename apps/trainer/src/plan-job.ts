@@ -21,10 +21,10 @@ export function variantsOf(config: Config): Record<string, Config> {
   return { [mainName(config.model)]: alone, ...Object.fromEntries(beside) };
 }
 
-/** Another cell does not inherit what only the first one understands. */
+/** Another cell does not inherit the options of the first one. */
 function changedModel(model: ModelConfig, changes: Partial<ModelConfig>): ModelConfig {
   const { cell = model.cell } = changes;
-  const inherited = cell === model.cell ? model : { ...model, initialDecay: undefined };
+  const inherited = cell === model.cell ? model : { ...model, cellOptions: {} };
   return { ...inherited, ...changes };
 }
 

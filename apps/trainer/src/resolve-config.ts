@@ -116,7 +116,7 @@ function readConfigFile(path: string): unknown {
 function forgetCell(raw: Json): void {
   const variants = Object.values((raw['beside'] ?? {}) as Record<string, Json | null>);
   for (const section of [raw, ...variants])
-    delete (section?.['model'] as Json | null | undefined)?.['initialDecay'];
+    delete (section?.['model'] as Json | null | undefined)?.['cellOptions'];
 }
 
 /** Sets a key of nested records; a fault where the way leads through something else. */

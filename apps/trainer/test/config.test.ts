@@ -5,6 +5,7 @@ import { collectSets, settingsOf } from '../src/commands/key-flags.ts';
 import type { Config, ConfigInput } from '../src/config.ts';
 import { UsageError, type Fault } from '../src/errors.ts';
 import { planJob } from '../src/plan-job.ts';
+import { buildModel } from '../src/model.ts';
 import { presets } from '../src/presets/index.ts';
 import { checkConfig, resolveConfig } from '../src/resolve-config.ts';
 import { temporaryFolder } from './folder.ts';
@@ -47,30 +48,32 @@ describe('a configuration', () => {
     });
   });
 
-  it('keeps the initial decay to the cell that has one, where a flag swaps the cell', () => {
+  it('forgets the options of a cell where a flag swaps the cell', () => {
     const path = join(temporaryFolder(), 'decay.json');
-    const model = { cell: 'gated_delta_net', initialDecay: 1 };
-    writeFileSync(path, JSON.stringify({ ...recall, model, beside: { b: { model: { initialDecay: 2 } } } }));
-    expect(resolveConfig(path).model.initialDecay).toBe(1);
+    const model = { cell: 'gated_delta_net', cellOptions: { initialDecay: 1 } };
+    const beside = { b: { model: { cellOptions: { initialDecay: 2 } } } };
+    writeFileSync(path, JSON.stringify({ ...recall, model, beside }));
+    expect(resolveConfig(path).model.cellOptions).toEqual({ initialDecay: 1 });
     const swapped = resolveConfig(path, settingsOf({ cell: 'gla' }));
-    expect([swapped.model.initialDecay, swapped.beside['b']?.model?.initialDecay]).toEqual([
-      undefined,
-      undefined,
-    ]);
-    const explicit = collectSets('model.initialDecay=1');
-    expect(faultsOf(() => resolveConfig(path, [...settingsOf({ cell: 'gla' }), ...explicit]))).toMatchObject([
-      { where: 'model.initialDecay (--set)' },
-    ]);
+    expect([swapped.model.cellOptions, swapped.beside['b']?.model?.cellOptions]).toEqual([{}, undefined]);
+    const explicit = collectSets('model.cellOptions.convolution=4');
+    const again = resolveConfig(path, [...settingsOf({ cell: 'gla' }), ...explicit]);
+    expect(again.model.cellOptions).toEqual({ convolution: 4 });
   });
 
-  it('does not hand the initial decay down to another cell beside it', () => {
+  it('does not hand the options of a cell down to another cell beside it', () => {
     const config = checkConfig({
       ...recall,
-      model: { initialDecay: 1 },
+      model: { cellOptions: { initialDecay: 1 } },
       beside: { gla: { model: { cell: 'gla' } }, wide: { model: { width: 32 } } },
     });
-    const [, gla, wide] = planJob('job', config).map((run) => run.config.model.initialDecay);
-    expect([gla, wide]).toEqual([undefined, 1]);
+    const [, gla, wide] = planJob('job', config).map((run) => run.config.model.cellOptions);
+    expect([gla, wide]).toEqual([{}, { initialDecay: 1 }]);
+  });
+
+  it('refuses an option that the cell does not have, by the names of both', () => {
+    const { model } = checkConfig(withModel({ cell: 'gla', cellOptions: { initialDecay: 1 } }));
+    expect(() => buildModel(model, 16)).toThrow(/gla: initialDecay: unknown key/);
   });
 
   it('leaves the presets as they are', () => {
@@ -162,12 +165,6 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
       { ...recall, beside: { single: { training: { steps: 5 }, optimizer: { warmupSteps: 5 } } } },
       'beside.single.optimizer.warmupSteps',
       /shorter/,
-    ],
-    [
-      'a decay for a cell that has none',
-      withModel({ cell: 'gla', initialDecay: 1 }),
-      'model.initialDecay',
-      /gated_delta_net/,
     ],
     [
       'a model beside with the name of the main one',

@@ -2,10 +2,8 @@
 //   S ← (I − β k kᵀ) S + β k vᵀ ,  o = Sᵀ q ,  β = σ(W_b x)
 import { deltaRule, l2Norm } from '@mnemix/kernels';
 import {
-  initConvolution,
   initLinear,
   type CellParams,
-  type ConvolutionParams,
   type LinearParams,
   type MemoryCell,
   type ProjectContext,
@@ -25,11 +23,13 @@ import {
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
+  type TensorTree,
 } from '@mnemix/tensor';
 import { activations, type Activation } from './activations.ts';
-import { checkCount, choose, complete, headSizes } from './options.ts';
+import { convolutions, type WindowState } from './convolutions.ts';
+import { toHeads } from './heads.ts';
+import { choose, complete, headSizes } from './options.ts';
 import { readout, type NormParams } from './readout.ts';
-import { convolve, toHeads, type Windows } from './streams.ts';
 
 const norms = {
   l2: (x: Tensor3D): Tensor3D => l2Norm(x) as Tensor3D,
@@ -73,19 +73,17 @@ export interface DeltaNetParams extends CellParams {
 
 type Stream = 'q' | 'k' | 'v';
 
-export interface DeltaNetState {
+export interface DeltaNetState extends WindowState<Stream> {
   /** S, [sequences, heads, dk, dv] */
   readonly memory: Tensor4D;
-  readonly windows?: Windows<Stream> | undefined;
-  readonly [name: string]: Tensor4D | Windows<Stream> | undefined;
+  readonly [name: string]: TensorTree;
 }
 
-interface DeltaNetInputs {
+interface DeltaNetInputs extends WindowState<Stream> {
   readonly q: Tensor3D;
   readonly k: Tensor3D;
   readonly v: Tensor3D;
   readonly beta: Tensor2D | undefined;
-  readonly windows: Windows<Stream> | undefined;
 }
 
 export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, DeltaNetState, DeltaNetInputs> {
@@ -101,8 +99,8 @@ export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, De
     normEps: 1e-5,
   });
   const { width, heads, convolution, activation, normEps } = config;
-  checkCount('deltaNet(convolution)', convolution, 0);
   const { keySize, valueSize } = headSizes('deltaNet', config);
+  const short = convolutions('deltaNet', convolution, { q: keySize, k: keySize, v: valueSize });
   const activate = choose('deltaNet(activation)', activations, activation);
   const normalise = choose('deltaNet(norm)', norms, config.norm);
   const strongest = config.negativeEigenvalues ? 2 : 1;
@@ -123,13 +121,7 @@ export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, De
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
-      ...(convolution > 0
-        ? {
-            q_conv1d: initConvolution(rng.fold('q_conv1d'), keySize, convolution),
-            k_conv1d: initConvolution(rng.fold('k_conv1d'), keySize, convolution),
-            v_conv1d: initConvolution(rng.fold('v_conv1d'), valueSize, convolution),
-          }
-        : {}),
+      ...short.init(rng),
       ...(config.gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
       o_norm: { weight: ones([valueSize / heads]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
@@ -140,49 +132,36 @@ export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, De
 
     stateShape: (sequences) => ({
       memory: [sequences, heads, keySize / heads, valueSize / heads],
-      ...(convolution > 0
-        ? {
-            windows: {
-              q: [sequences, keySize, convolution],
-              k: [sequences, keySize, convolution],
-              v: [sequences, valueSize, convolution],
-            },
-          }
-        : {}),
+      ...short.stateShape(sequences),
     }),
 
     project: (params, context) => {
-      const raw = {
-        q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
-      };
-      const fused = activation === 'silu';
-      const { values, windows } =
-        convolution > 0
-          ? convolve(
-              context,
-              {
-                q: [raw.q, params.q_conv1d as ConvolutionParams],
-                k: [raw.k, params.k_conv1d as ConvolutionParams],
-                v: [raw.v, params.v_conv1d as ConvolutionParams],
-              },
-              context.state?.windows,
-              fused ? {} : { q: 'none', k: 'none' },
-            )
-          : { values: { ...raw, v: silu(raw.v) }, windows: undefined };
-      const activated = convolution > 0 && fused ? values : { q: activate(values.q), k: activate(values.k) };
+      const fused = activation === 'silu' && convolution > 0;
+      const { values, windows } = short.apply(
+        params,
+        context,
+        {
+          q: context.commonLinear(params.q_proj),
+          k: context.linear(params.k_proj),
+          v: context.linear(params.v_proj),
+        },
+        fused ? {} : { q: 'none', k: 'none' },
+      );
+      const activated = fused ? values : { q: activate(values.q), k: activate(values.k) };
       return {
         q: normalise(toHeads(activated.q, heads)),
         k: normalise(toHeads(activated.k, heads)),
-        v: toHeads(values.v, heads),
+        v: toHeads(convolution > 0 ? values.v : silu(values.v), heads),
         beta: writeStrength(params, context),
         windows,
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences) => {
-      const { o, state: memory } = deltaRule({ ...inputs, initialState: state?.memory }, { sequences });
+    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
+      const { o, state: memory } = deltaRule(
+        { ...inputs, initialState: state?.memory },
+        { ...algorithm, sequences },
+      );
       return { o: o as Tensor3D, state: { memory: memory as Tensor4D, ...(windows ? { windows } : {}) } };
     },
 

@@ -2,29 +2,23 @@
 //   S ← e^g (I − β k kᵀ) S + β k vᵀ ,  o = Sᵀ q
 // with k, q normalised, g = −e^{A_log}·softplus(W_a x + dt_bias), β = σ(W_b x), or 2σ for eigenvalues in (−1, 1).
 import { deltaRule, l2Norm, logDecayGate } from '@mnemix/kernels';
-import {
-  initConvolution,
-  initLinear,
-  type CellParams,
-  type ConvolutionParams,
-  type LinearParams,
-  type MemoryCell,
-} from '@mnemix/layers';
+import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   checkConfig,
   mul,
   ones,
   sigmoid,
-  tensor1d,
-  type Rng,
   type Tensor1D,
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
+  type TensorTree,
 } from '@mnemix/tensor';
+import { convolutions, type WindowState } from './convolutions.ts';
+import { repeatHeads, toHeads } from './heads.ts';
+import { initDecay } from './initial-decay.ts';
 import { checkCount, complete, ratioSize } from './options.ts';
 import { readout, type NormParams } from './readout.ts';
-import { convolve, repeatHeads, toHeads, type Windows } from './streams.ts';
 
 export interface GatedDeltaNetConfig {
   /** Model width d. */
@@ -58,53 +52,65 @@ export interface GatedDeltaNetParams extends CellParams {
   readonly b_proj: LinearParams;
   readonly A_log: Tensor1D;
   readonly dt_bias: Tensor1D;
-  readonly q_conv1d: ConvolutionParams;
-  readonly k_conv1d: ConvolutionParams;
-  readonly v_conv1d: ConvolutionParams;
   readonly o_norm: NormParams;
   readonly o_proj: LinearParams;
 }
 
-export interface GatedDeltaNetState {
+export interface GatedDeltaNetState extends WindowState<'q' | 'k' | 'v'> {
   /** S, [sequences, value heads, dk, dv] */
   readonly memory: Tensor4D;
-  readonly windows: Windows<'q' | 'k' | 'v'>;
-  readonly [name: string]: Tensor4D | Windows<'q' | 'k' | 'v'>;
+  readonly [name: string]: TensorTree;
 }
 
-interface GatedDeltaNetInputs {
+export interface GatedDeltaNetInputs extends WindowState<'q' | 'k' | 'v'> {
   readonly q: Tensor3D;
   readonly k: Tensor3D;
   readonly v: Tensor3D;
   readonly beta: Tensor2D;
   readonly logDecay: Tensor2D;
-  readonly windows: Windows<'q' | 'k' | 'v'>;
 }
 
-export function gatedDeltaNet(
+/** @param heads which the value heads are as many as */
+export const gatedDeltaNetDefaults = (heads: number) => ({
+  expandV: 2,
+  valueHeads: heads,
+  convolution: 4,
+  gate: true,
+  negativeEigenvalues: false,
+  initialDecay: 16,
+  normEps: 1e-5,
+});
+
+export const gatedDeltaNet = (
   options: GatedDeltaNetConfig,
+): MemoryCell<GatedDeltaNetParams, GatedDeltaNetState, GatedDeltaNetInputs> =>
+  gatedDeltaNetCell(
+    'gatedDeltaNet',
+    complete('gatedDeltaNet', options, ['width', 'heads', 'headWidth'], gatedDeltaNetDefaults(options.heads)),
+  );
+
+/**
+ * Gated DeltaNet for itself and for what is built on it.
+ *
+ * @param cell the function that received the options, for errors
+ */
+export function gatedDeltaNetCell(
+  cell: string,
+  config: Required<GatedDeltaNetConfig>,
 ): MemoryCell<GatedDeltaNetParams, GatedDeltaNetState, GatedDeltaNetInputs> {
-  const config = complete('gatedDeltaNet', options, ['width', 'heads', 'headWidth'], {
-    expandV: 2,
-    valueHeads: options.heads,
-    convolution: 4,
-    gate: true,
-    negativeEigenvalues: false,
-    initialDecay: 16,
-    normEps: 1e-5,
-  });
   const { width, heads, headWidth, valueHeads, convolution, gate, negativeEigenvalues, normEps } = config;
-  checkCount('gatedDeltaNet(convolution)', convolution);
-  checkCount('gatedDeltaNet(valueHeads)', valueHeads);
+  checkCount(`${cell}(convolution)`, convolution);
+  checkCount(`${cell}(valueHeads)`, valueHeads);
   checkConfig(
     valueHeads % heads === 0,
-    'gatedDeltaNet(valueHeads)',
+    `${cell}(valueHeads)`,
     `${valueHeads} value heads cannot share ${heads} key heads evenly.`,
     'Make valueHeads a multiple of heads.',
   );
-  const valueWidth = ratioSize('gatedDeltaNet(expandV)', headWidth, config.expandV);
+  const valueWidth = ratioSize(`${cell}(expandV)`, headWidth, config.expandV);
   const keySize = heads * headWidth;
   const valueSize = valueHeads * valueWidth;
+  const short = convolutions(cell, convolution, { q: keySize, k: keySize, v: valueSize });
 
   return {
     name: 'gated_delta_net',
@@ -116,10 +122,8 @@ export function gatedDeltaNet(
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
-      ...initDecay(rng, valueHeads, config.initialDecay),
-      q_conv1d: initConvolution(rng.fold('q_conv1d'), keySize, convolution),
-      k_conv1d: initConvolution(rng.fold('k_conv1d'), keySize, convolution),
-      v_conv1d: initConvolution(rng.fold('v_conv1d'), valueSize, convolution),
+      ...initDecay(rng, { rates: valueHeads, highest: config.initialDecay }),
+      ...short.init(rng),
       ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
       o_norm: { weight: ones([valueWidth]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
@@ -131,23 +135,15 @@ export function gatedDeltaNet(
 
     stateShape: (sequences) => ({
       memory: [sequences, valueHeads, headWidth, valueWidth],
-      windows: {
-        q: [sequences, keySize, convolution],
-        k: [sequences, keySize, convolution],
-        v: [sequences, valueSize, convolution],
-      },
+      ...short.stateShape(sequences),
     }),
 
     project: (params, context) => {
-      const { values, windows } = convolve(
-        context,
-        {
-          q: [context.commonLinear(params.q_proj), params.q_conv1d],
-          k: [context.linear(params.k_proj), params.k_conv1d],
-          v: [context.linear(params.v_proj), params.v_conv1d],
-        },
-        context.state?.windows,
-      );
+      const { values, windows } = short.apply(params, context, {
+        q: context.commonLinear(params.q_proj),
+        k: context.linear(params.k_proj),
+        v: context.linear(params.v_proj),
+      });
       const beta = sigmoid(context.linear(params.b_proj));
       const group = valueHeads / heads;
       return {
@@ -164,8 +160,11 @@ export function gatedDeltaNet(
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences) => {
-      const { o, state: memory } = deltaRule({ ...inputs, initialState: state?.memory }, { sequences });
+    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
+      const { o, state: memory } = deltaRule(
+        { ...inputs, initialState: state?.memory },
+        { ...algorithm, sequences },
+      );
       return { o: o as Tensor3D, state: { memory: memory as Tensor4D, windows } };
     },
 
@@ -173,15 +172,3 @@ export function gatedDeltaNet(
       readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
   };
 }
-
-/** Mamba's initial decay: A uniform in (0, highest), dt log-uniform in (0.001, 0.1) through an inverse softplus. */
-function initDecay(rng: Rng, heads: number, highest: number): { A_log: Tensor1D; dt_bias: Tensor1D } {
-  const a = rng.fold('A_log').uniformArray(heads, 0, highest);
-  const dt = rng.fold('dt_bias').uniformArray(heads, Math.log(0.001), Math.log(0.1));
-  return {
-    A_log: tensor1d(Array.from(a, (value) => Math.log(Math.max(value, 1e-4)))),
-    dt_bias: tensor1d(Array.from(dt, (value) => inverseSoftplus(Math.max(Math.exp(value), 1e-4)))),
-  };
-}
-
-const inverseSoftplus = (y: number): number => y + Math.log(-Math.expm1(-y));

@@ -12,11 +12,13 @@ import {
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
+  type TensorTree,
 } from '@mnemix/tensor';
 import { activations, type Activation } from './activations.ts';
+import { convolutions, type WindowState } from './convolutions.ts';
+import { toHeads } from './heads.ts';
 import { checkCount, choose, complete, headSizes } from './options.ts';
 import { normName, readout, type NormParams } from './readout.ts';
-import { toHeads } from './streams.ts';
 
 export interface GlaConfig {
   /** Model width d. */
@@ -34,6 +36,10 @@ export interface GlaConfig {
   readonly clampMin?: number;
   /** Activation of queries and keys. Default identity. */
   readonly activation?: Activation;
+  /**
+   * Taps of short convolutions with silu over queries, keys and values. Default 0: none, as in fla.
+   */
+  readonly convolution?: number;
   /** Gate the output with silu(W_g x). Default true. */
   readonly gate?: boolean;
   readonly normEps?: number;
@@ -51,13 +57,13 @@ export interface GlaParams extends CellParams {
   readonly o_proj: LinearParams;
 }
 
-export interface GlaState {
+export interface GlaState extends WindowState<'q' | 'k' | 'v'> {
   /** S, [sequences, heads, dk, dv] */
   readonly memory: Tensor4D;
-  readonly [name: string]: Tensor4D;
+  readonly [name: string]: TensorTree;
 }
 
-interface GlaInputs {
+interface GlaInputs extends WindowState<'q' | 'k' | 'v'> {
   readonly q: Tensor3D;
   readonly k: Tensor3D;
   readonly v: Tensor3D;
@@ -72,6 +78,7 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
     gateRank: 16,
     clampMin: undefined,
     activation: 'identity',
+    convolution: 0,
     gate: true,
     normEps: 1e-5,
   });
@@ -80,6 +87,7 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
   const { keySize, valueSize } = headSizes('gla', config);
   const activate = choose('gla(activation)', activations, config.activation);
   const norm = normName(gate);
+  const short = convolutions('gla', config.convolution, { q: keySize, k: keySize, v: valueSize });
 
   return {
     name: 'gla',
@@ -91,6 +99,7 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
+      ...short.init(rng),
       ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
       [norm]: { weight: ones([valueSize / heads]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
@@ -102,22 +111,34 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
       ],
     }),
 
-    stateShape: (sequences) => ({ memory: [sequences, heads, keySize / heads, valueSize / heads] }),
+    stateShape: (sequences) => ({
+      memory: [sequences, heads, keySize / heads, valueSize / heads],
+      ...short.stateShape(sequences),
+    }),
 
     project: (params, context) => {
       const [down, up] = params.gk_proj;
       const g = div(logSigmoid(context.linear(up, context.linear(down))), gateNormalizer) as Tensor2D;
+      const { values, windows } = short.apply(params, context, {
+        q: context.commonLinear(params.q_proj),
+        k: context.linear(params.k_proj),
+        v: context.linear(params.v_proj),
+      });
       return {
-        q: toHeads(activate(context.commonLinear(params.q_proj)), heads),
-        k: toHeads(activate(context.linear(params.k_proj)), heads),
-        v: toHeads(context.linear(params.v_proj), heads),
+        q: toHeads(activate(values.q), heads),
+        k: toHeads(activate(values.k), heads),
+        v: toHeads(values.v, heads),
+        windows,
         logDecay: toHeads(clampMin === undefined ? g : (maximum(g, clampMin) as Tensor2D), heads),
       };
     },
 
-    scan: (inputs, state, sequences) => {
-      const { o, state: memory } = diagonalDecay({ ...inputs, initialState: state?.memory }, { sequences });
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D } };
+    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
+      const { o, state: memory } = diagonalDecay(
+        { ...inputs, initialState: state?.memory },
+        { ...algorithm, sequences },
+      );
+      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, windows } };
     },
 
     readout: (params, o, x) =>

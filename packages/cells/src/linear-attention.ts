@@ -12,11 +12,13 @@ import {
   type Tensor1D,
   type Tensor3D,
   type Tensor4D,
+  type TensorTree,
 } from '@mnemix/tensor';
+import { convolutions, type WindowState } from './convolutions.ts';
 import { featureMaps, type FeatureMap, type FeatureMapName } from './feature-maps.ts';
+import { fromHeads, toHeads } from './heads.ts';
 import { choose, complete, headSizes } from './options.ts';
 import type { NormParams } from './readout.ts';
-import { fromHeads, toHeads } from './streams.ts';
 
 export interface LinearAttentionConfig {
   /** Model width d. */
@@ -36,6 +38,10 @@ export interface LinearAttentionConfig {
   readonly normaliseQ?: boolean;
   /** Scale φ(k) to entries that sum to one. Default false. */
   readonly normaliseK?: boolean;
+  /**
+   * Taps of short convolutions with silu over queries, keys and values. Default 0: none, as in fla.
+   */
+  readonly convolution?: number;
   readonly normEps?: number;
 }
 
@@ -47,13 +53,13 @@ export interface LinearAttentionParams extends CellParams {
   readonly o_proj: LinearParams;
 }
 
-export interface LinearAttentionState {
+export interface LinearAttentionState extends WindowState<'q' | 'k' | 'v'> {
   /** S, [sequences, heads, dk, dv]; with the normaliser a last value column holds Σφ(k). */
   readonly memory: Tensor4D;
-  readonly [name: string]: Tensor4D;
+  readonly [name: string]: TensorTree;
 }
 
-interface LinearAttentionInputs {
+interface LinearAttentionInputs extends WindowState<'q' | 'k' | 'v'> {
   readonly q: Tensor3D;
   readonly k: Tensor3D;
   readonly v: Tensor3D;
@@ -70,12 +76,14 @@ export function linearAttention(
     normalise: false,
     normaliseQ: false,
     normaliseK: false,
+    convolution: 0,
     normEps: 1e-5,
   });
   const { width, heads, normalise, normEps } = config;
   const { keySize, valueSize } = headSizes('linearAttention', config);
   const phi: FeatureMap = choose('linearAttention(featureMap)', featureMaps, config.featureMap);
   const valueWidth = valueSize / heads;
+  const short = convolutions('linearAttention', config.convolution, { q: keySize, k: keySize, v: valueSize });
   const unitSum = (x: Tensor3D): Tensor3D => div(x, add(sum(x, -1, true), 1e-4));
 
   return {
@@ -85,6 +93,7 @@ export function linearAttention(
     width,
 
     perMemory: ['k_proj', 'v_proj'],
+    sharedMemory: 'last',
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
@@ -92,6 +101,7 @@ export function linearAttention(
       ...(config.tieFeatureMaps
         ? {}
         : mapParams('feature_map_k', phi.init(rng.fold('feature_map_k'), keySize / heads))),
+      ...short.init(rng),
       norm: { weight: ones([valueWidth]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
       k_proj: initLinear(rng.fold('k_proj'), width, keySize),
@@ -100,25 +110,35 @@ export function linearAttention(
 
     stateShape: (sequences) => ({
       memory: [sequences, heads, (keySize / heads) * phi.expansion, valueWidth + (normalise ? 1 : 0)],
+      ...short.stateShape(sequences),
     }),
 
     project: (params, context) => {
       const mapQ = (params.feature_map_q ?? {}) as CellParams;
       const mapK = config.tieFeatureMaps ? mapQ : ((params.feature_map_k ?? {}) as CellParams);
-      const q = phi.apply(mapQ, toHeads(context.commonLinear(params.q_proj), heads));
-      const k = phi.apply(mapK, toHeads(context.linear(params.k_proj), heads));
-      const v = toHeads(context.linear(params.v_proj), heads);
+      const { values, windows } = short.apply(params, context, {
+        q: context.commonLinear(params.q_proj),
+        k: context.linear(params.k_proj),
+        v: context.linear(params.v_proj),
+      });
+      const q = phi.apply(mapQ, toHeads(values.q, heads));
+      const k = phi.apply(mapK, toHeads(values.k, heads));
+      const v = toHeads(values.v, heads);
       return {
         q: config.normaliseQ ? unitSum(q) : q,
         k: config.normaliseK ? unitSum(k) : k,
         // A value column of ones makes the memory count its keys: the normaliser needs no state of its own.
         v: normalise ? (concat([v, ones([v.shape[0], heads, 1])], 2) as Tensor3D) : v,
+        windows,
       };
     },
 
-    scan: (inputs, state, sequences) => {
-      const { o, state: memory } = diagonalDecay({ ...inputs, initialState: state?.memory }, { sequences });
-      const next = { memory: memory as Tensor4D };
+    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
+      const { o, state: memory } = diagonalDecay(
+        { ...inputs, initialState: state?.memory },
+        { ...algorithm, sequences },
+      );
+      const next = { memory: memory as Tensor4D, windows };
       if (!normalise) return { o: o as Tensor3D, state: next };
       const [rows] = o.shape as [number];
       const numerator = slice(o, [0, 0, 0], [rows, heads, valueWidth]);

@@ -19,10 +19,12 @@ import {
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
+  type TensorTree,
 } from '@mnemix/tensor';
+import { convolutions, type WindowState } from './convolutions.ts';
+import { toHeads } from './heads.ts';
 import { complete, headSizes } from './options.ts';
 import { normName, readout, type NormParams } from './readout.ts';
-import { toHeads } from './streams.ts';
 
 export interface RetNetConfig {
   /** Model width d. */
@@ -32,6 +34,10 @@ export interface RetNetConfig {
   readonly expandK?: number;
   /** All heads' value width over d. Default 2. */
   readonly expandV?: number;
+  /**
+   * Taps of short convolutions with silu over queries, keys and values. Default 0: none, as in fla.
+   */
+  readonly convolution?: number;
   /** Gate the output with silu(W_g x). Default true. */
   readonly gate?: boolean;
   readonly normEps?: number;
@@ -48,15 +54,15 @@ export interface RetNetParams extends CellParams {
   readonly o_proj: LinearParams;
 }
 
-export interface RetNetState {
+export interface RetNetState extends WindowState<'q' | 'k' | 'v'> {
   /** S with keys as already rotated, [sequences, heads, dk, dv] */
   readonly memory: Tensor4D;
   /** Tokens seen, [sequences] */
   readonly position: Tensor1D;
-  readonly [name: string]: Tensor4D | Tensor1D;
+  readonly [name: string]: TensorTree;
 }
 
-interface RetNetInputs {
+interface RetNetInputs extends WindowState<'q' | 'k' | 'v'> {
   readonly q: Tensor3D;
   readonly k: Tensor3D;
   readonly v: Tensor3D;
@@ -67,12 +73,14 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
   const config = complete('retNet', options, ['width', 'heads'], {
     expandK: 1,
     expandV: 2,
+    convolution: 0,
     gate: true,
     normEps: 1e-5,
   });
   const { width, heads, gate, normEps } = config;
   const { keySize, valueSize } = headSizes('retNet', config, 2);
   const norm = normName(gate);
+  const short = convolutions('retNet', config.convolution, { q: keySize, k: keySize, v: valueSize });
   const decay = Array.from({ length: heads }, (_, h) => Math.log1p(-(2 ** (-5 - h))));
 
   return {
@@ -85,6 +93,7 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
+      ...short.init(rng),
       ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
       [norm]: { weight: ones([valueSize / heads]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
@@ -95,24 +104,34 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
     stateShape: (sequences) => ({
       memory: [sequences, heads, keySize / heads, valueSize / heads],
       position: [sequences],
+      ...short.stateShape(sequences),
     }),
 
     project: (params, context) => {
       const positions = rowPositions(context.sequences, context.state?.position);
+      const { values, windows } = short.apply(params, context, {
+        q: context.commonLinear(params.q_proj),
+        k: context.linear(params.k_proj),
+        v: context.linear(params.v_proj),
+      });
       return {
-        q: rotary(toHeads(context.commonLinear(params.q_proj), heads), positions),
-        k: rotary(toHeads(context.linear(params.k_proj), heads), positions),
-        v: toHeads(context.linear(params.v_proj), heads),
+        q: rotary(toHeads(values.q, heads), positions),
+        k: rotary(toHeads(values.k, heads), positions),
+        v: toHeads(values.v, heads),
+        windows,
         logDecay: tile(tensor2d([decay]), [context.sequences.rows, 1]),
       };
     },
 
-    scan: (inputs, state, sequences) => {
-      const { o, state: memory } = diagonalDecay({ ...inputs, initialState: state?.memory }, { sequences });
+    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
+      const { o, state: memory } = diagonalDecay(
+        { ...inputs, initialState: state?.memory },
+        { ...algorithm, sequences },
+      );
       const seen = cast(sequences.lengths, 'float32') as Tensor1D;
       return {
         o: o as Tensor3D,
-        state: { memory: memory as Tensor4D, position: state ? add(state.position, seen) : seen },
+        state: { memory: memory as Tensor4D, position: state ? add(state.position, seen) : seen, windows },
       };
     },
 

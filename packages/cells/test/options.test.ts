@@ -1,70 +1,63 @@
-// Every option of every cell against the float64 layers: two sequences, cut in two with a carried state; gradients along
-// a random direction against central differences.
+// Every option of the cells that fla's golden data hold against the float64 layers, and the options that are refused.
 import { asMixer, type AnyCell } from '@mnemix/layers';
 import {
-  concat,
-  entries,
   flatten,
-  mapTree,
   mul,
   openBackend,
-  reshape,
   Rng,
-  slice,
   sum,
   tensor,
   tidy,
   valueAndGrad,
   type ParamTree,
   type Scalar,
-  type Tensor,
   type Tensor3D,
 } from '@mnemix/tensor';
-import { cellForward, cells as oracles, nd, rows, type CellOracle, type NdArray } from '@mnemix/testkit';
+import { cells as oracles } from '@mnemix/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cells, featureMaps, type FeatureMapName } from '../src/index.ts';
+import { describeOracles, type OracleCase } from './oracle-suite.ts';
 
 beforeAll(async () => {
   await openBackend('wasm');
 });
 
-type Case = [name: string, cell: AnyCell, oracle: CellOracle, config: Record<string, unknown>];
 const [width, heads] = [12, 2];
 const size = { width, heads };
 const fla = { num_heads: heads };
 
-const deltaNet = (name: string, options: object, config: object): Case => [
+const deltaNet = (name: string, options: object, config: object): OracleCase => [
   `delta_net, ${name}`,
-  cells.delta_net({ ...size, ...options }),
+  cells.delta_net.create({ ...size, ...options }),
   oracles.delta_net,
   { ...fla, ...config },
 ];
-const linearAttention = (name: string, options: object, config: object): Case => [
+const linearAttention = (name: string, options: object, config: object): OracleCase => [
   `linear_attention, ${name}`,
-  cells.linear_attention({ ...size, ...options }),
+  cells.linear_attention.create({ ...size, ...options }),
   oracles.linear_attn,
   { ...fla, ...config },
 ];
-const gla = (name: string, options: object, config: object): Case => [
+const gla = (name: string, options: object, config: object): OracleCase => [
   `gla, ${name}`,
-  cells.gla({ ...size, expandK: 1, gateRank: 3, ...options }),
+  cells.gla.create({ ...size, expandK: 1, gateRank: 3, ...options }),
   oracles.gla,
   { ...fla, ...config },
 ];
-const retNet = (name: string, options: object, config: object): Case => [
+const retNet = (name: string, options: object, config: object): OracleCase => [
   `retnet, ${name}`,
-  cells.retnet({ ...size, ...options }),
+  cells.retnet.create({ ...size, ...options }),
   oracles.retnet,
   { ...fla, ...config },
 ];
-const gatedDeltaNet = (name: string, options: object, config: object): Case => [
+const gatedDeltaNet = (name: string, options: object, config: object): OracleCase => [
   `gated_delta_net, ${name}`,
-  cells.gated_delta_net({ ...size, headWidth: 5, ...options }),
+  cells.gated_delta_net.create({ ...size, headWidth: 5, ...options }),
   oracles.gated_deltanet,
   { ...fla, ...config },
 ];
 
-const cases: Case[] = [
+const cases: OracleCase[] = [
   deltaNet('elu', { activation: 'elu' }, { qk_activation: 'elu' }),
   deltaNet('relu', { activation: 'relu' }, { qk_activation: 'relu' }),
   deltaNet('identity', { activation: 'identity' }, { qk_activation: 'identity' }),
@@ -122,89 +115,12 @@ const cases: Case[] = [
   linearAttention('narrow keys, wide values', { expandK: 0.5, expandV: 1.5 }, {}),
 ];
 
-const tokens = 13;
-const float64 = (t: Tensor): NdArray => nd(t.shape, t.dataSync());
-const part = (x: Tensor3D, from: number, to: number): Tensor3D =>
-  slice(x, [0, from, 0], [2, to - from, width]) as Tensor3D;
-
-/** Wider weights than the usual start, so that gates and activations are far from linear. */
-const wide = (params: ParamTree): ParamTree =>
-  mapTree(params, (leaf, path) => Rng.of(3).fold(path).normal(leaf.shape, 0, 0.5));
-
-type Values = Record<string, NdArray>;
-
-/** y of both sequences, [2·T·d]. */
-function expectedOutput(oracle: CellOracle, config: object, { x, ...params }: Values): number[] {
-  const all = { norm_eps: 1e-5, ...config };
-  return [0, 1].flatMap((b) => [
-    ...cellForward(oracle, params, all, rows(x!, b * tokens, (b + 1) * tokens)).y.data,
-  ]);
-}
-
-describe.each(cases)('%s', (_, cell, oracle, config) => {
-  const mixer = asMixer(cell);
-
-  it('equals the float64 layer, with a state carried in the middle', () => {
-    tidy(() => {
-      const params = wide(mixer.init(Rng.of(1)));
-      const x = Rng.of(2).normal([2, tokens, width]) as Tensor3D;
-      const first = mixer.forward(params, part(x, 0, 6));
-      const second = mixer.forward(params, part(x, 6, tokens), { state: first.state });
-      const values = Object.fromEntries(Array.from(entries(params), ([path, leaf]) => [path, float64(leaf)]));
-      const flat = float64(reshape(x, [2 * tokens, width]));
-      const expected = expectedOutput(oracle, config, { ...values, x: flat });
-      expect(reshape(concat([first.y, second.y], 1), [expected.length])).toBeCloseRms(expected, 1e-5, 0);
-    });
-  });
-
-  it('has the gradient of the float64 layer along a random direction', () => {
-    tidy(() => {
-      const params = wide(mixer.init(Rng.of(1)));
-      const x = Rng.of(2).normal([2, tokens, width]) as Tensor3D;
-      const dy = Rng.of(4).normal([2, tokens, width]);
-      const { grads } = valueAndGrad((tree: { x: Tensor3D; params: ParamTree }) => ({
-        value: sum(mul(mixer.forward(tree.params, tree.x).y, dy)) as Scalar,
-      }))({ x, params });
-      const at: Values = { x: float64(reshape(x, [2 * tokens, width])) };
-      for (const [path, leaf] of entries(params)) at[path] = float64(leaf);
-      const slopes = { ...flatten(grads.params), x: grads.x } as Record<string, Tensor>;
-      const steps = Object.entries(at).map(([path, { shape }]) => {
-        const step = Rng.of(5)
-          .fold(path)
-          .normalArray(shape.reduce((a, b) => a * b, 1));
-        return [path, step] as const;
-      });
-      const weights = dy.dataSync();
-      const value = (by: number): number => {
-        const moved = steps.map(
-          ([path, step]) =>
-            [
-              path,
-              nd(
-                at[path]!.shape,
-                at[path]!.data.map((v, i) => v + by * step[i]!),
-              ),
-            ] as const,
-        );
-        return expectedOutput(oracle, config, Object.fromEntries(moved)).reduce(
-          (total, y, i) => total + y * weights[i]!,
-          0,
-        );
-      };
-      const expected = (value(1e-6) - value(-1e-6)) / 2e-6;
-      const found = steps.reduce((total, [path, step]) => {
-        const slope = slopes[path]!.dataSync();
-        return total + step.reduce((n, s, i) => n + s * slope[i]!, 0);
-      }, 0);
-      expect(tensor([found])).toBeCloseRms([expected], 1e-3, 0);
-    });
-  });
-});
+describeOracles(cases);
 
 describe('options', () => {
   it('reads an undefined one as absent', () => {
-    const cell = cells.delta_net({ ...size, expandV: undefined, norm: undefined, gate: undefined });
-    expect(cell.config).toEqual(cells.delta_net(size).config);
+    const cell = cells.delta_net.create({ ...size, expandV: undefined, norm: undefined, gate: undefined });
+    expect(cell.config).toEqual(cells.delta_net.create(size).config);
   });
 
   it.each([
@@ -212,7 +128,7 @@ describe('options', () => {
     ['gated_delta_net', { width: 8, heads: 1, headWidth: 7, expandV: 29 / 7 }, [2, 1, 7, 29]],
     ['delta_net', { width: 49, heads: 1, expandV: 29 / 49 }, [2, 1, 49, 29]],
   ] as const)('of %s mean whole sizes whatever the ratio rounds to', (name, options, shape) => {
-    const cell = cells[name](options as never) as AnyCell;
+    const cell = cells[name].create(options as never) as AnyCell;
     expect(cell.stateShape(2).memory).toEqual(shape);
     tidy(() => {
       const mixer = asMixer(cell);
@@ -242,12 +158,14 @@ describe('options', () => {
     ['gated_delta_net', { headWidth: 4, convolution: 0 }, /convolution\): it is 0/],
     ['gated_delta_net', { headWidth: 4, valueHeads: 3 }, /valueHeads\): 3 value heads cannot share 2/],
   ])('of %s are refused where they are %o', (name, options, message) => {
-    expect(() => cells[name as 'gla']({ ...size, ...options } as never)).toThrow(message);
+    expect(() => cells[name as 'gla'].create({ ...size, ...options } as never)).toThrow(message);
   });
 
   it('of DeltaNet: entries that all vanish stay zero under the norm sum, forward and backward', () => {
     tidy(() => {
-      const mixer = asMixer(cells.delta_net({ ...size, activation: 'relu', norm: 'sum', convolution: 0 }));
+      const mixer = asMixer(
+        cells.delta_net.create({ ...size, activation: 'relu', norm: 'sum', convolution: 0 }),
+      );
       const params = mixer.init(Rng.of(1));
       const x = mul(Rng.of(2).normal([1, 4, width]), tensor([[[0], [1], [0], [1]]])) as Tensor3D;
       const { value, grads } = valueAndGrad((tree: ParamTree) => ({

@@ -151,32 +151,66 @@ export function writeToken(from: usize, to: usize, rowBytes: usize, d: usize, k:
   }
 }
 
-/** Carries a tile's state over `count` tokens. */
-function advance(state: usize, count: i32, rowBytes: usize, d: usize, k: usize, v: usize): void {
-  for (let t = 0; t < count; t++, d += rowBytes, k += rowBytes, v += ROW) {
-    writeToken(state, state, rowBytes, d, k, v);
+/** to ← Diag(d) from + k vᵀ + b wᵀ. */
+@inline
+export function writeTwice(
+  from: usize, to: usize, rowBytes: usize, d: usize, k: usize, v: usize, b: usize, w: usize,
+): void {
+  const v0 = v128.load(v), v1 = v128.load(v, 16), v2 = v128.load(v, 32), v3 = v128.load(v, 48);
+  const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+  for (let i: usize = 0; i < rowBytes; i += 4) {
+    const s = from + (i << 4), r = to + (i << 4);
+    const di = v128.load32_splat(d + i), ki = v128.load32_splat(k + i), bi = v128.load32_splat(b + i);
+    v128.store(r, mulAdd(mulAdd(f32x4.mul(di, v128.load(s)), ki, v0), bi, w0));
+    v128.store(r, mulAdd(mulAdd(f32x4.mul(di, v128.load(s, 16)), ki, v1), bi, w1), 16);
+    v128.store(r, mulAdd(mulAdd(f32x4.mul(di, v128.load(s, 32)), ki, v2), bi, w2), 32);
+    v128.store(r, mulAdd(mulAdd(f32x4.mul(di, v128.load(s, 48)), ki, v3), bi, w3), 48);
   }
 }
 
-/** The states before each of `count` tokens, from the one before the first. */
+/** Carries a tile's state over `count` tokens, which write k vᵀ and, where there is a b, b wᵀ. */
+function advance(
+  state: usize, count: i32, rowBytes: usize, d: usize, k: usize, v: usize, b: usize, w: usize,
+): void {
+  const twice = b != 0;
+  for (let t = 0; t < count; t++, d += rowBytes, k += rowBytes, v += ROW, b += rowBytes, w += ROW) {
+    if (twice) writeTwice(state, state, rowBytes, d, k, v, b, w);
+    else writeToken(state, state, rowBytes, d, k, v);
+  }
+}
+
+/**
+ * The states before each of `count` tokens, from the one before the first. Tokens write k vᵀ and, where there
+ * is a b, b wᵀ.
+ */
 export function unroll(
-  first: usize, states: usize, count: i32, rowBytes: usize, d: usize, k: usize, v: usize,
+  first: usize, states: usize, count: i32, rowBytes: usize, d: usize, k: usize, v: usize, b: usize = 0,
+  w: usize = 0,
 ): void {
   const tileBytes = rowBytes << 4;
+  const twice = b != 0;
   memory.copy(states, first, tileBytes);
-  for (let t = 1; t < count; t++, d += rowBytes, k += rowBytes, v += ROW, states += tileBytes) {
-    writeToken(states, states + tileBytes, rowBytes, d, k, v);
+  for (let t = 1; t < count; t++, states += tileBytes) {
+    if (twice) writeTwice(states, states + tileBytes, rowBytes, d, k, v, b, w);
+    else writeToken(states, states + tileBytes, rowBytes, d, k, v);
+    d += rowBytes;
+    k += rowBytes;
+    v += ROW;
+    b += rowBytes;
+    w += ROW;
   }
 }
 
 /**
  * The states, all tiles of them, that enter each segment of a sequence, one after another from `entering` on.
- * k, values and gates point to the sequence's first token; the last three arguments are room for one segment.
+ * k, values and gates point to the sequence's first token; the rows are room for one segment. b and the
+ * values `written` with it are what tokens write besides, if anything.
  */
 export function enterSegments(
   initialState: usize, entering: usize, length: i32, segment: i32, dk: i32, dv: i32, gates: i32,
   k: usize, keyStride: usize, values: usize, valueStride: usize, logDecay: usize, gateStride: usize,
   keyRows: usize, decayRows: usize, valueRows: usize,
+  b: usize = 0, written: usize = 0, bRows: usize = 0, writtenRows: usize = 0,
 ): void {
   const rowBytes = usize(paddedWidth(dk)) << 2, tileBytes = rowBytes << 4;
   const allTiles = tileBytes * tileCount(dv);
@@ -185,11 +219,13 @@ export function enterSegments(
     const next = entering + allTiles;
     memory.copy(next, entering, allTiles);
     packRows(k + usize(first) * keyStride, keyStride, keyRows, segment, dk, 1);
+    if (b) packRows(b + usize(first) * keyStride, keyStride, bRows, segment, dk, 1);
     packDecay(logDecay + usize(first) * gateStride, gateStride, decayRows, segment, dk, gates);
     for (let column = 0, tile = next; column < dv; column += TILE, tile += tileBytes) {
-      const from = values + usize(first) * valueStride + (column << 2);
-      packTile(from, valueStride, valueRows, segment, dv - column, 1);
-      advance(tile, segment, rowBytes, decayRows, keyRows, valueRows);
+      const at = usize(first) * valueStride + (column << 2);
+      packTile(values + at, valueStride, valueRows, segment, dv - column, 1);
+      if (b) packTile(written + at, valueStride, writtenRows, segment, dv - column, 1);
+      advance(tile, segment, rowBytes, decayRows, keyRows, valueRows, b ? bRows : 0, writtenRows);
     }
     entering = next;
   }

@@ -1,6 +1,16 @@
 // Where sequences lie in the rows of a flat tensor: the one notion behind dense batches, packed documents, padding
 // and the buckets of a Mixture-of-Memories.
-import { checkConfig, tensor1d, type Tensor1D } from '@mnemix/tensor';
+import {
+  checkConfig,
+  expandDims,
+  mul,
+  reshape,
+  scalar,
+  tensor1d,
+  tidy,
+  tile,
+  type Tensor1D,
+} from '@mnemix/tensor';
 
 /** Contiguous runs of rows, each in time order. Rows outside of every run are padding. */
 export interface Sequences {
@@ -106,4 +116,37 @@ export function segmentsOfMask(mask: readonly (readonly number[])[]): Segments {
     );
     return { row: index, start, length };
   });
+}
+
+/**
+ * The same sequences where every row has become `times` rows: what a memory that takes several steps for each
+ * token runs along. Nothing is read back from the device.
+ *
+ * @throws MnemixError `config` unless `times` is a whole number from 1 on
+ */
+export function repeatedSequences(sequences: Sequences, times: number): Sequences {
+  checkConfig(
+    Number.isSafeInteger(times) && times >= 1,
+    'repeatedSequences(times)',
+    `it is ${times}.`,
+    'Use a whole number from 1 on.',
+  );
+  if (times === 1) return sequences;
+  const { rows, count, maxLength, starts, lengths, rowSequence, uniform } = sequences;
+  const tensors = tidy(() => {
+    const factor = scalar(times, 'int32');
+    const owners = tile(expandDims(rowSequence, 1), [1, times]);
+    return {
+      starts: mul(starts, factor) as Tensor1D,
+      lengths: mul(lengths, factor) as Tensor1D,
+      rowSequence: reshape(owners, [rows * times]) as Tensor1D,
+    };
+  });
+  return {
+    rows: rows * times,
+    count,
+    maxLength: maxLength * times,
+    ...tensors,
+    ...(uniform ? { uniform: { batch: uniform.batch, tokens: uniform.tokens * times } } : {}),
+  };
 }

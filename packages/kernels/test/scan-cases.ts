@@ -1,4 +1,4 @@
-// Random scans, what the float64 oracles say of them, and what the ops do: shared by the tests of both engines.
+// Random scans, what the float64 oracles say of them, and what the ops do: shared by the engines' tests.
 import { headOf, nd, rows, seededRandom, type NdArray } from '@mnemix/testkit';
 import type { Tensor } from '@mnemix/tensor';
 import { batchSequences, type Segment, type Sequences } from '../src/sequences.ts';
@@ -32,19 +32,24 @@ export interface CaseOptions {
   readonly valueWidth: number;
   /** Documents of a packed batch; left out, each row is one sequence. */
   readonly segments?: readonly Segment[];
-  readonly gate?: 'none' | 'scalar' | 'vector';
+  /** One gate a token, one a key channel, or one a value channel. */
+  readonly gate?: 'none' | 'scalar' | 'vector' | 'value';
   /** Which optional inputs to draw. */
   readonly bonus?: boolean;
   readonly beta?: boolean;
   readonly erase?: boolean;
+  /** Draws a = −κ and b = κ ⊙ α, with κ of length 1 (RWKV-7). */
+  readonly lowRank?: boolean;
   readonly initial?: boolean;
   readonly seed?: number;
   /** Replaces the value of a gate that is drawn from U(−0.5, −0.001). */
   readonly gateOf?: (drawn: number, index: number) => number;
-  /** Cosine of two keys, about. */
+  /** Cosine of two keys, about; of two κ, and of a key and a κ, as well. */
   readonly keyCorrelation?: number;
   /** β is drawn from U(0, 1) times this. */
   readonly betaScale?: number;
+  /** α is drawn from U(least, most); from U(0, 1) if left out. */
+  readonly alphas?: readonly [least: number, most: number];
 }
 
 /** Draws a case; all values are exact in float32. */
@@ -58,18 +63,21 @@ export function scanCase(options: CaseOptions): ScanCase {
 
   const common = random.normals([H, dk]);
   const mix = options.keyCorrelation ?? 0;
-  const keys = random.normals([N, H, dk]);
-  const correlated = nd(
-    keys.shape,
-    keys.data.map((x, i) => Math.sqrt(mix) * common.data[i % (H * dk)]! + Math.sqrt(1 - mix) * x),
-  );
+  const drawKeys = () => {
+    const drawn = random.normals([N, H, dk]);
+    const correlate = (x: number, i: number) =>
+      Math.sqrt(mix) * common.data[i % (H * dk)]! + Math.sqrt(1 - mix) * x;
+    return normalised(nd(drawn.shape, drawn.data.map(correlate)));
+  };
+  const k = drawKeys();
   const inputs: Record<string, NdArray> = {
     q: random.normals([N, H, dk]),
-    k: normalised(correlated),
+    k,
     v: random.normals([N, H, dv]),
   };
   if (gate !== 'none') {
-    const drawn = random.uniforms(gate === 'scalar' ? [N, H] : [N, H, dk], -0.5, -0.001);
+    const perToken = { scalar: [N, H], vector: [N, H, dk], value: [N, H, dv] };
+    const drawn = random.uniforms(perToken[gate], -0.5, -0.001);
     inputs['logDecay'] = nd(drawn.shape, drawn.data.map(options.gateOf ?? ((x) => x)));
   }
   if (options.bonus) inputs['bonus'] = random.normals([H, dk]);
@@ -79,6 +87,18 @@ export function scanCase(options: CaseOptions): ScanCase {
       random.uniforms([N, H], 0, 1).data.map((x) => x * (options.betaScale ?? 1)),
     );
   if (options.erase) inputs['erase'] = normalised(random.normals([N, H, dk]));
+  if (options.lowRank) {
+    const kappa = drawKeys();
+    const alpha = random.uniforms([N, H, dk], ...(options.alphas ?? [0, 1]));
+    inputs['a'] = nd(
+      kappa.shape,
+      kappa.data.map((x) => -x),
+    );
+    inputs['b'] = nd(
+      kappa.shape,
+      kappa.data.map((x, i) => x * alpha.data[i]!),
+    );
+  }
   if (initial) inputs['initialState'] = random.normals([S, H, dk, dv]);
   return {
     segments: segments.map(({ row, start, length }) => ({ row: 0, start: row * tokens + start, length })),

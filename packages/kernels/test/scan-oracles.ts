@@ -4,6 +4,8 @@ import {
   deltaRuleBackward,
   diagonalDecay,
   diagonalDecayBackward,
+  dplr,
+  dplrBackward,
   nd,
   type NdArray,
 } from '@mnemix/testkit';
@@ -18,6 +20,12 @@ export function diagonalDecayOracle({ inputs, dO, dState }: OneHead): OneHeadRes
     state: finalState,
     gradients: { ...diagonalDecayBackward(arrays, dO, dState) } as Arrays,
   };
+}
+
+export function diagonalPlusLowRankOracle({ inputs, dO, dState }: OneHead): OneHeadResult {
+  const arrays = inputs as Parameters<typeof dplr>[0] & Arrays;
+  const { output, finalState } = dplr(arrays);
+  return { o: output, state: finalState, gradients: { ...dplrBackward(arrays, dO, dState) } as Arrays };
 }
 
 /** The oracle with y = βv and e = β·erase, and its gradients taken back to v, β and the erase key. */

@@ -25,6 +25,8 @@ export interface ScanEngine {
   readonly oracle: (head: OneHead, eraseBeforeDecay: boolean) => OneHeadResult;
   /** What a case of this engine draws besides q, k, v and the gates. */
   readonly draws: Partial<CaseOptions>;
+  /** The kinds of gate that it has; all of `gates` if left out. */
+  readonly gates?: readonly NonNullable<CaseOptions['gate']>[];
   /** Entries of the golden data, with the kinds of gate that they can be expressed in. */
   readonly golden: readonly {
     entry: Parameters<typeof readEngineFixture>[0];
@@ -82,6 +84,8 @@ const mixedGates = (drawn: number, index: number): number =>
 
 export function describeScan(engine: ScanEngine): void {
   const known = withOracle(engine);
+  const kinds = engine.gates ?? gates;
+  const decays = kinds.filter((gate) => gate !== 'none');
 
   describe.each(variants)(`${engine.name}, $backend, form $form`, ({ backend, form }) => {
     beforeAll(() => openBackend(backend));
@@ -92,28 +96,28 @@ export function describeScan(engine: ScanEngine): void {
       runScan(scan, (inputs) => engine.op(inputs, { sequences: scan.sequences, form, ...options }));
 
     it.each(oddShapes)('matches the oracle for $name', async (shape) => {
-      for (const gate of gates) {
+      for (const gate of kinds) {
         const { scan, wanted } = known({ ...shape, gate });
         expectToMatch(await run(scan), wanted);
       }
     });
 
     it('keeps packed documents apart, and writes 0 to the rows between them', async () => {
-      for (const gate of gates) {
+      for (const gate of kinds) {
         const { scan, wanted } = known({ ...small, gate, segments: documents });
         expectToMatch(await run(scan), wanted);
       }
     });
 
     it('matches the oracle where closed gates stand next to open ones', async () => {
-      for (const gate of ['scalar', 'vector'] as const) {
+      for (const gate of decays) {
         const { scan, wanted } = known({ ...small, gate, gateOf: mixedGates });
         expectToMatch(await run(scan), wanted);
       }
     });
 
     it('forgets everything where all gates are closed, and gives them no gradient', async () => {
-      for (const gate of ['scalar', 'vector'] as const) {
+      for (const gate of decays) {
         const { scan, wanted } = known({ ...small, gate, gateOf: () => -1e4 });
         const result = await run(scan);
         expectToMatch(result, wanted);
@@ -130,7 +134,7 @@ export function describeScan(engine: ScanEngine): void {
     );
 
     it('continues from a carried state as if it had not been interrupted', async () => {
-      for (const gate of gates) {
+      for (const gate of kinds) {
         const { scan } = known({ ...small, batch: 1, gate });
         const all = await run(scan);
         const cut = 20;
@@ -159,7 +163,7 @@ export function describeScan(engine: ScanEngine): void {
     });
 
     it('leaves outputs before a changed token bit-identical', async () => {
-      for (const gate of gates) {
+      for (const gate of kinds) {
         const { scan } = known({ ...small, batch: 1, gate });
         const changedAt = 21;
         const change = (x: NdArray) =>
@@ -197,7 +201,7 @@ export function describeScan(engine: ScanEngine): void {
     beforeAll(() => openBackend('cpu'));
 
     it.each([1, 4, 16, 32, 64, 128])('matches the oracle with %s tokens each', async (chunkSize) => {
-      for (const gate of gates) {
+      for (const gate of kinds) {
         const { scan, wanted } = known({ batch: 1, tokens: 75, heads: 1, keyWidth: 6, valueWidth: 13, gate });
         const options = { sequences: scan.sequences, form: 'chunk', chunkSize } as const;
         expectToMatch(await runScan(scan, (inputs) => engine.op(inputs, options)), wanted);
@@ -205,7 +209,8 @@ export function describeScan(engine: ScanEngine): void {
     });
 
     it('starts from zeros where no state is given, and needs no other optional input', async () => {
-      const scan = scanCase({ ...small, initial: false });
+      const { lowRank = false } = engine.draws;
+      const scan = scanCase({ ...small, gate: kinds[0]!, lowRank, initial: false });
       const wanted = askOracle(scan, (head) => engine.oracle(head, false));
       const result = await runScan(scan, (inputs) => engine.op(inputs, { sequences: scan.sequences }));
       expectToMatch(result, wanted);
@@ -214,7 +219,10 @@ export function describeScan(engine: ScanEngine): void {
     it('names the argument whose shape is wrong', () => {
       const call = (shapes: Record<string, number[]>, options: object = {}) =>
         tidy(() => {
-          const given = { q: [8, 2, 4], k: [8, 2, 4], v: [8, 2, 3], ...shapes };
+          const lowRank: Record<string, number[]> = engine.draws.lowRank
+            ? { a: [8, 2, 4], b: [8, 2, 4] }
+            : {};
+          const given = { q: [8, 2, 4], k: [8, 2, 4], v: [8, 2, 3], ...lowRank, ...shapes };
           const inputs = Object.fromEntries(
             Object.entries(given).map(([name, shape]) => [
               name,

@@ -1,8 +1,9 @@
-import { openBackend, tensor, type Tensor } from '@mnemix/tensor';
+import { memory, openBackend, tensor, type Tensor } from '@mnemix/tensor';
 import { beforeAll, expect, it } from 'vitest';
 import {
   batchSequences,
   packedSequences,
+  repeatedSequences,
   segmentsOfMask,
   uniformSequences,
   type Sequences,
@@ -55,6 +56,36 @@ it('refuses segments that overlap or leave their row', () => {
 it('is dense unless segments are given', () => {
   expect(batchSequences(2, 3).uniform).toEqual({ batch: 2, tokens: 3 });
   expect(batchSequences(2, 4, documents).count).toBe(3);
+});
+
+it.each(['cpu', 'wasm'] as const)(
+  'repeats every row of its sequences, padding included, on %s',
+  async (backend) => {
+    await openBackend(backend);
+    const before = uniformSequences(2, 2);
+    const tensors = memory().numTensors;
+    const dense = repeatedSequences(before, 3);
+    expect(memory().numTensors).toBe(tensors + 3);
+    expect(dense).toMatchObject({ rows: 12, count: 2, maxLength: 6, uniform: { batch: 2, tokens: 6 } });
+    expect(await values(dense)).toEqual(await values(uniformSequences(2, 6)));
+    const packed = repeatedSequences(packedSequences(2, 4, documents), 2);
+    expect(packed).toMatchObject({ rows: 16, count: 3, maxLength: 4 });
+    expect(packed.uniform).toBeUndefined();
+    for (const { dtype } of [packed.starts, packed.lengths, packed.rowSequence]) expect(dtype).toBe('int32');
+    expect(await values(packed)).toEqual({
+      starts: [2, 8, 12],
+      lengths: [4, 0, 4],
+      rowSequence: [-1, -1, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, 2, 2, 2, 2],
+    });
+    await openBackend('cpu');
+  },
+);
+
+it('repeats rows a whole number of times', () => {
+  const sequences = uniformSequences(1, 2);
+  expect(repeatedSequences(sequences, 1)).toBe(sequences);
+  expect(() => repeatedSequences(sequences, 0)).toThrow('repeatedSequences(times): it is 0');
+  expect(() => repeatedSequences(sequences, 1.5)).toThrow('repeatedSequences(times): it is 1.5');
 });
 
 it('finds the segment of each row of a padding mask, on either side', () => {

@@ -1,6 +1,6 @@
 // The contract of a linear-attention memory — what it writes for each token and how the memory changes — and the
 // mixer that one memory alone is. A Mixture-of-Memories runs the same cell over many memories at once.
-import { batchSequences, type Sequences } from '@mnemix/kernels';
+import { batchSequences, type ScanOptions, type Sequences } from '@mnemix/kernels';
 import {
   checkShapes,
   countElements,
@@ -12,8 +12,18 @@ import {
   type Tensor3D,
 } from '@mnemix/tensor';
 import { linear, type LinearParams } from './linear.ts';
-import { stepByForward, type Mixer, type State } from './mixer.ts';
+import {
+  stepByForward,
+  type CrossLayer,
+  type Mixer,
+  type SharedParameters,
+  type State,
+  type TokenRows,
+} from './mixer.ts';
 import { checkState, stateBytes, zeroState, type StateShape } from './state.ts';
+
+/** How a scan is computed; the values are the same up to rounding. */
+export type ScanAlgorithm = Pick<ScanOptions, 'form' | 'chunkSize'>;
 
 /** What a cell sees when it projects rows: one memory's sequences, or the buckets of many memories. */
 export interface ProjectContext<S extends State = State> {
@@ -22,6 +32,8 @@ export interface ProjectContext<S extends State = State> {
   /** Where the rows of each memory's (sub)sequences lie. */
   readonly sequences: Sequences;
   readonly state: S | undefined;
+  /** What earlier layers and the model give; its token rows are those of `rows`. */
+  readonly crossLayer: CrossLayer;
   /** x·Wᵀ + b with a layer of which every memory has its own copy; `x` [N, in] is `rows` unless given. */
   linear(layer: LinearParams, x?: Tensor2D): Tensor2D;
   /** rows·Wᵀ + b with a layer that all memories share; computed once a token, however many memories it goes to. */
@@ -41,14 +53,34 @@ export interface MemoryCell<P extends CellParams = CellParams, S extends State =
   readonly width: number;
   /** Names of the parameters of which every memory of a Mixture-of-Memories has its own copy; it shares the others. */
   readonly perMemory: readonly (keyof P & string)[];
+  /** Parameters that this cell shares with its like in other layers of a model. */
+  readonly sharedParameters?: SharedParameters | undefined;
+  /**
+   * Where the memory that a Mixture-of-Memories writes every token to keeps its copy of the `perMemory` parameters:
+   * `named` under names of its own (k_proj → shared_k), `last` behind the routed memories' in their lists, as the
+   * upstream's older layers do. `named` if left out.
+   */
+  readonly sharedMemory?: 'named' | 'last' | undefined;
   /** Parameters of one memory, under fla's names. */
   init(rng: Rng): P;
   stateShape(sequences: number): StateShape;
   /** Queries, keys, values and gates of each row, after convolutions and activations. */
   project(params: P, context: ProjectContext<S>): I;
-  /** Runs the memory along the sequences: o [N, heads, value width]. */
-  scan(inputs: I, state: S | undefined, sequences: Sequences): { o: Tensor3D; state: S };
-  /** Norm, gate and output projection: o [N, heads, value width], x [N,d] → [N,d]. */
+  /** Rows [N, …] of these inputs that later layers need; a Mixture-of-Memories hands on the mean over its memories. */
+  handOn?(inputs: I): TokenRows;
+  /**
+   * Runs the memory along the sequences: o [N, heads, read width]. That is what a Mixture-of-Memories mixes: whatever
+   * else the readout needs of this memory's own inputs (a skip, a gate behind a convolution) rides along in it.
+   *
+   * @param algorithm the form of the scan; left out, the fastest that the backend has
+   */
+  scan(
+    inputs: I,
+    state: S | undefined,
+    sequences: Sequences,
+    algorithm?: ScanAlgorithm,
+  ): { o: Tensor3D; state: S };
+  /** Norm, gate and output projection: o [N, heads, read width], x [N,d] → [N,d]. */
   readout(params: P, o: Tensor3D, x: Tensor2D): Tensor2D;
 }
 
@@ -61,11 +93,13 @@ export function soloContext<S extends State>(
   rows: Tensor2D,
   sequences: Sequences,
   state: S | undefined,
+  crossLayer: CrossLayer = {},
 ): ProjectContext<S> {
   return {
     rows,
     sequences,
     state,
+    crossLayer,
     linear: (layer, x = rows) => linear(x, layer),
     commonLinear: (layer) => linear(rows, layer),
   };
@@ -73,23 +107,24 @@ export function soloContext<S extends State>(
 
 /** A cell alone is a mixer: one memory that every token is written to. */
 export function asMixer<P extends CellParams, S extends State, I>(cell: MemoryCell<P, S, I>): Mixer<P, S> {
-  const forward: Mixer<P, S>['forward'] = (params, x, { state, segments } = {}) => {
+  const forward: Mixer<P, S>['forward'] = (params, x, { state, segments, crossLayer } = {}) => {
     const where = `${cell.name}.forward`;
     const { B: batch = 0, T: tokens = 0 } = checkShapes(where, { x: [x, ['B', 'T', cell.width]] });
     return tidy(() => {
       const sequences = batchSequences(batch, tokens, segments);
       if (state !== undefined) checkState(where, state, cell.stateShape(sequences.count));
       const rows = reshape(x, [batch * tokens, cell.width]) as Tensor2D;
-      const inputs = cell.project(params, soloContext(rows, sequences, state));
+      const inputs = cell.project(params, soloContext(rows, sequences, state, crossLayer));
       const { o, state: next } = cell.scan(inputs, state, sequences);
       const y = reshape(cell.readout(params, o, rows), x.shape) as Tensor3D;
-      return { y, state: next, aux: {} } as never;
+      return { y, state: next, aux: {}, handOn: cell.handOn?.(inputs) } as never;
     });
   };
   return {
     name: cell.name,
     config: cell.config,
     width: cell.width,
+    sharedParameters: cell.sharedParameters,
     init: cell.init,
     initialState: (sequences) => zeroState<S>(cell.stateShape(sequences)),
     forward,

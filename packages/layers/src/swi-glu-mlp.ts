@@ -1,7 +1,16 @@
-// The gated MLP of every block (Shazeer 2020): down( silu(gate(x)) ⊙ up(x) ).
+// The gated MLP of most blocks (Shazeer 2020): down( silu(gate(x)) ⊙ up(x) ).
 import { swiGlu } from '@mnemix/kernels';
-import type { Rng, Tensor2D } from '@mnemix/tensor';
+import {
+  checkShapes,
+  countElements,
+  reshape,
+  tidy,
+  type Rng,
+  type Tensor2D,
+  type Tensor3D,
+} from '@mnemix/tensor';
 import { initNormal, linear, type LinearParams } from './linear.ts';
+import { stepByForward, type Mixer } from './mixer.ts';
 
 export interface SwiGluMlpParams {
   readonly gate_proj: LinearParams;
@@ -28,3 +37,36 @@ export const initSwiGluMlp = (
 /** x [N,d] → [N,d]. */
 export const swiGluMlp = (params: SwiGluMlpParams, x: Tensor2D): Tensor2D =>
   linear(swiGlu(linear(x, params.gate_proj), linear(x, params.up_proj)) as Tensor2D, params.down_proj);
+
+/** The MLP as a branch of a residual block: a mixer that looks at each token alone, and remembers nothing. */
+export function swiGluMixer({
+  width,
+  hidden,
+  deviation = 0.02,
+}: {
+  /** Model width d. */
+  readonly width: number;
+  readonly hidden: number;
+  /** Standard deviation of the weights at the start. Default 0.02. */
+  readonly deviation?: number;
+}): Mixer<SwiGluMlpParams, Record<never, never>> {
+  const forward: Mixer<SwiGluMlpParams, Record<never, never>>['forward'] = (params, x) => {
+    const { B: batch = 0, T: tokens = 0 } = checkShapes('swiGlu.forward', { x: [x, ['B', 'T', width]] });
+    return tidy(() => {
+      const rows = reshape(x, [batch * tokens, width]) as Tensor2D;
+      const y = reshape(swiGluMlp(params, rows), x.shape) as Tensor3D;
+      return { y, state: {}, aux: {} } as never;
+    });
+  };
+  return {
+    name: 'swi_glu',
+    config: { width, hidden, deviation },
+    width,
+    init: (rng) => initSwiGluMlp(rng, width, hidden, deviation),
+    initialState: () => ({}),
+    forward,
+    step: stepByForward(forward),
+    stateBytes: () => 0,
+    activatedParameters: countElements,
+  };
+}

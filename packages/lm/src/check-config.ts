@@ -20,6 +20,9 @@ const isOf =
   (where, value) =>
     checkConfig(test(value), where, `expected ${expected}, found ${show(value)}.`, `Use ${expected}.`);
 
+const oneOf = (...names: readonly string[]): Check =>
+  isOf(names.map((name) => `"${name}"`).join(' or '), (value) => names.includes(value as string));
+
 const flag = isOf('true or false', (value) => typeof value === 'boolean');
 const weight = isOf('a number from 0 on', (value) => Number.isFinite(value) && (value as number) >= 0);
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -71,17 +74,17 @@ const lm = record({
   layers: count,
   mixer: mixers,
   mlp: (where, value) => {
-    if (value != null) record({ hidden: count })(where, value);
+    if (value != null)
+      record({ type: optional(oneOf('swiglu', 'rwkv6', 'rwkv7')), hidden: count })(where, value);
   },
+  norm: optional(oneOf('rms', 'layer')),
   normEps: optional(weight),
   tieEmbeddings: optional(flag),
   initializerRange: optional(weight),
   auxiliary: optional(
     record({
       balance: optional(weight),
-      balanceScope: optional(
-        isOf('"pooled" or "layer"', (value) => ['pooled', 'layer'].includes(value as string)),
-      ),
+      balanceScope: optional(oneOf('pooled', 'layer')),
       z: optional(weight),
     }),
   ),

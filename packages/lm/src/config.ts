@@ -1,12 +1,17 @@
 // A language model as plain data.
-import { cells, type CellConfigs, type CellName } from '@mnemix/cells';
-import { asMixer, type AnyCell, type Mixer } from '@mnemix/layers';
+import { cellEntry, type CellConfigs, type CellName } from '@mnemix/cells';
+import {
+  asMixer,
+  softmaxAttention,
+  type AnyCell,
+  type Mixer,
+  type SoftmaxAttentionConfig,
+} from '@mnemix/layers';
 import { mom } from '@mnemix/mom';
-import { checkConfig } from '@mnemix/tensor';
 
-/** A memory cell by name, with its own options; the model gives the width. */
+/** A memory cell by name, with its own options; the model gives the width and the layer. */
 export type CellConfig = {
-  [Name in CellName]: { readonly type: Name } & Omit<CellConfigs[Name], 'width'>;
+  [Name in CellName]: { readonly type: Name } & Omit<CellConfigs[Name], 'width' | 'layer' | 'layers'>;
 }[CellName];
 
 export interface MomMixerConfig {
@@ -18,7 +23,17 @@ export interface MomMixerConfig {
   readonly singleKvProj?: boolean;
 }
 
-export type MixerConfig = CellConfig | MomMixerConfig;
+/** Softmax attention, whole or in a sliding window: the other half of hybrid models. */
+export type AttentionMixerConfig = { readonly type: 'attention' } & Omit<SoftmaxAttentionConfig, 'width'>;
+
+export type MixerConfig = CellConfig | MomMixerConfig | AttentionMixerConfig;
+
+/** What follows each mixer: a SwiGLU, or the channel mix of RWKV-6 or RWKV-7. */
+export interface MlpConfig {
+  /** Default swiglu. */
+  readonly type?: 'swiglu' | 'rwkv6' | 'rwkv7';
+  readonly hidden: number;
+}
 
 export interface LmConfig {
   readonly vocabSize: number;
@@ -28,8 +43,10 @@ export interface LmConfig {
   readonly layers: number;
   /** The mixer of every block; a list is repeated over the blocks, e.g. seven memories and one attention. */
   readonly mixer: MixerConfig | readonly MixerConfig[];
-  /** SwiGLU after every mixer; null leaves it out. */
-  readonly mlp: { readonly hidden: number } | null;
+  /** The MLP after every mixer; null leaves it out, as in Mamba. */
+  readonly mlp: MlpConfig | null;
+  /** `rms`, or `layer`: LayerNorms with bias, and one more on the embeddings, as in RWKV. Default rms. */
+  readonly norm?: 'rms' | 'layer';
   /** Default 1e-6. */
   readonly normEps?: number;
   /** The output head is the transposed embedding. Default false. */
@@ -50,23 +67,32 @@ export function mixerOf({ mixer }: Pick<LmConfig, 'mixer'>, layer: number): Mixe
   return mixer[layer % mixer.length] as MixerConfig;
 }
 
-function buildCell({ type, ...options }: CellConfig, width: number, where: string): AnyCell {
-  checkConfig(
-    Object.hasOwn(cells, type),
-    `${where}.type`,
-    `there is no cell "${String(type)}".`,
-    `Choose one of ${Object.keys(cells).join(', ')}.`,
-  );
-  return (cells[type] as (config: object) => AnyCell)({ ...options, width });
+interface Place {
+  readonly layer: number;
+  readonly layers: number;
+}
+
+function buildCell({ type, ...options }: CellConfig, width: number, place: Place, where: string): AnyCell {
+  const { create, layered } = cellEntry(`${where}.type`, String(type));
+  return create({ ...options, width, ...(layered ? place : {}) });
 }
 
 /**
  * The mixer that a configuration describes.
  *
+ * @param place which block of how many it is for
  * @throws MnemixError `config` where the name is unknown or sizes do not fit
  */
-export function buildMixer(config: MixerConfig, width: number): Mixer {
-  if (config.type !== 'mom') return asMixer(buildCell(config, width, 'mixer')) as unknown as Mixer;
+export function buildMixer(
+  config: MixerConfig,
+  width: number,
+  place: Place = { layer: 0, layers: 1 },
+): Mixer {
+  if (config.type === 'attention') {
+    const { type: _, ...options } = config;
+    return softmaxAttention({ ...options, width }) as unknown as Mixer;
+  }
+  if (config.type !== 'mom') return asMixer(buildCell(config, width, place, 'mixer')) as unknown as Mixer;
   const { type: _, cell, ...options } = config;
-  return mom({ ...options, cell: buildCell(cell, width, 'mixer.cell') }) as unknown as Mixer;
+  return mom({ ...options, cell: buildCell(cell, width, place, 'mixer.cell') }) as unknown as Mixer;
 }

@@ -1,4 +1,5 @@
 // @mnemix/lm: language models from a plain configuration, their checkpoints, and generation with constant state.
+export { cellBlock } from './block.ts';
 export * from './checkpoint.ts';
 export * from './config.ts';
 export * from './fla/config.ts';

@@ -1,16 +1,14 @@
 // Residual blocks stacked to a language model, with fla's parameter names:
-//   h ← h + mixer(RMSNorm(h)) ; h ← h + SwiGLU(RMSNorm(h)) ; logits = W_head RMSNorm(h)
-import { crossEntropy, rmsNorm, type Segments } from '@mnemix/kernels';
+//   h ← h + mixer(norm(h)) ; h ← h + mlp(norm(h)) ; logits = W_head norm(h)
+import { crossEntropy, type Segments } from '@mnemix/kernels';
 import {
   initNormal,
-  initSwiGluMlp,
   linear,
-  swiGluMlp,
   type ForwardOptions,
   type LinearParams,
-  type Mixer,
+  type SharedParameter,
   type State,
-  type SwiGluMlpParams,
+  type TokenRows,
 } from '@mnemix/layers';
 import { balanceLoss, routingLoad, zLoss, type RoutingSample } from '@mnemix/router';
 import {
@@ -21,7 +19,6 @@ import {
   mean,
   MnemixError,
   mul,
-  ones,
   reshape,
   scalar,
   stack,
@@ -29,24 +26,20 @@ import {
   type ParamTree,
   type Rng,
   type Scalar,
+  type Tensor,
   type Tensor1D,
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
 import { checkLmConfig } from './check-config.ts';
-import { buildMixer, mixerOf, type LmConfig } from './config.ts';
+import { branchesOf, normOf, type NormParams } from './block.ts';
+import type { LmConfig } from './config.ts';
 import { checkedIds, NO_LABEL } from './tokens.ts';
 
-interface NormParams {
-  readonly weight: Tensor1D;
-  readonly [name: string]: Tensor1D;
-}
-
+/** `attn` and `attn_norm`, with an MLP `mlp` and `mlp_norm`; in the first block of a model with LayerNorms `pre_norm`. */
 interface BlockParams {
   readonly attn_norm: NormParams;
   readonly attn: ParamTree;
-  readonly mlp_norm?: NormParams;
-  readonly mlp?: SwiGluMlpParams;
   readonly [name: string]: ParamTree;
 }
 
@@ -61,9 +54,16 @@ export interface LmParams {
   readonly [name: string]: ParamTree;
 }
 
+/** The states of a block's branches. */
+export interface BlockState {
+  readonly attn: State;
+  readonly mlp?: State;
+  readonly [name: string]: State;
+}
+
 export interface LmState {
-  readonly layers: readonly State[];
-  readonly [name: string]: readonly State[];
+  readonly layers: readonly BlockState[];
+  readonly [name: string]: readonly BlockState[];
 }
 
 export interface LmForward {
@@ -102,7 +102,8 @@ export interface LanguageModel {
   step(params: LmParams, ids: Tensor1D, state: LmState): { logits: Tensor2D; state: LmState };
   /** targets int32 [B,T]; −100 where there is no label. */
   loss(params: LmParams, ids: Tensor2D, targets: Tensor2D, options?: { segments?: Segments }): LmLoss;
-  stateBytes(sequences: number): number;
+  /** Bytes of the state of `sequences` sequences; with softmax attention, after `tokens` tokens. */
+  stateBytes(sequences: number, tokens?: number): number;
   parameterCount(params: LmParams): { total: number; activated: number };
 }
 
@@ -125,43 +126,44 @@ function checkLayers(state: LmState, layers: number): void {
 /** @throws MnemixError `config` where the configuration does not describe a model */
 export function createLm(config: LmConfig): LanguageModel {
   checkLmConfig(config);
-  const {
-    vocabSize,
-    width,
-    layers,
-    mlp,
-    normEps = 1e-6,
-    tieEmbeddings = false,
-    initializerRange = 0.02,
-  } = config;
-  const mixers: readonly Mixer[] = Array.from({ length: layers }, (_, layer) =>
-    buildMixer(mixerOf(config, layer), width),
+  const { vocabSize, width, layers, tieEmbeddings = false, initializerRange = 0.02 } = config;
+  const blocks = Array.from({ length: layers }, (_, layer) => branchesOf(config, layer));
+  const branches = blocks.flat();
+  const norm = normOf(config);
+  const sharedParameters = new Map<string, SharedParameter>(
+    branches.flatMap(({ mixer }) => Object.entries(mixer.sharedParameters ?? {})),
   );
-  const norm = <T extends Tensor2D | Tensor3D>(x: T, { weight }: NormParams): T =>
-    rmsNorm({ x, weight }, { eps: normEps }) as T;
-  const onesVector = (): NormParams => ({ weight: ones([width]) as Tensor1D });
+  const sharedOf = (params: LmParams, layer: number) =>
+    Object.fromEntries(
+      Array.from(sharedParameters, ([name, { part }]) => [name, part(params.model[name] as Tensor, layer)]),
+    );
 
   const forward: LanguageModel['forward'] = (params, ids, { state, segments } = {}) => {
     const { B: batch = 0, T: tokens = 0 } = checkShapes('lm.forward', { ids: [ids, ['B', 'T']] });
     if (state !== undefined) checkLayers(state, layers);
     return tidy(() => {
       const rows = batch * tokens;
-      const { embeddings, layers: blocks, norm: lastNorm } = params.model;
+      const { embeddings, layers: blockParams, norm: lastNorm } = params.model;
       const known = checkedIds(reshape(ids, [rows]), vocabSize, 'lm.forward(ids)');
       let h = gatherRows(embeddings.weight, known) as Tensor2D;
-      const states: State[] = [];
+      let handedOn: TokenRows = {};
       const routings: RoutingSample[] = [];
-      mixers.forEach((mixer, layer) => {
-        const block = blocks[layer] as BlockParams;
-        const x = reshape(norm(h, block.attn_norm), [batch, tokens, width]) as Tensor3D;
-        const mixed = mixer.forward(block.attn, x, { state: state?.layers[layer], segments });
-        states.push(mixed.state);
-        if (mixed.aux.routing) routings.push(mixed.aux.routing as unknown as RoutingSample);
-        h = add(h, reshape(mixed.y, [rows, width])) as Tensor2D;
-        if (block.mlp && block.mlp_norm)
-          h = add(h, swiGluMlp(block.mlp, norm(h, block.mlp_norm))) as Tensor2D;
+      const states = blocks.map((block, layer) => {
+        const own = blockParams[layer] as BlockParams;
+        if (own.pre_norm) h = norm.apply(own.pre_norm as NormParams, h);
+        const crossLayer = { tokens: handedOn, parameters: sharedOf(params, layer) };
+        const after = block.map(({ name, mixer }): [string, State] => {
+          const x = reshape(norm.apply(own[`${name}_norm`] as NormParams, h), [batch, tokens, width]);
+          const before = state && (state.layers[layer]?.[name] ?? {});
+          const result = mixer.forward(own[name], x as Tensor3D, { state: before, segments, crossLayer });
+          if (result.aux.routing) routings.push(result.aux.routing as unknown as RoutingSample);
+          handedOn = { ...handedOn, ...result.handOn };
+          h = add(h, reshape(result.y, [rows, width])) as Tensor2D;
+          return [name, result.state];
+        });
+        return Object.fromEntries(after) as BlockState;
       });
-      const logits = linear(norm(h, lastNorm), params.lm_head ?? { weight: embeddings.weight });
+      const logits = linear(norm.apply(lastNorm, h), params.lm_head ?? { weight: embeddings.weight });
       return {
         logits: reshape(logits, [batch, tokens, vocabSize]),
         state: { layers: states },
@@ -185,24 +187,31 @@ export function createLm(config: LmConfig): LanguageModel {
     init: (rng) => ({
       model: {
         embeddings: initNormal(rng.fold('embeddings'), width, vocabSize, initializerRange),
-        layers: mixers.map((mixer, layer) => ({
-          attn_norm: onesVector(),
-          attn: mixer.init(rng.fold('attn').fold(layer)),
-          ...(mlp
-            ? {
-                mlp_norm: onesVector(),
-                mlp: initSwiGluMlp(rng.fold('mlp').fold(layer), width, mlp.hidden, initializerRange),
-              }
-            : {}),
+        layers: blocks.map((block, layer) => ({
+          ...(layer === 0 && config.norm === 'layer' ? { pre_norm: norm.init() } : {}),
+          ...(Object.fromEntries(
+            block.flatMap(({ name, mixer }) => [
+              [`${name}_norm`, norm.init()],
+              [name, mixer.init(rng.fold(name).fold(layer))],
+            ]),
+          ) as unknown as BlockParams),
         })),
-        norm: onesVector(),
+        norm: norm.init(),
+        ...Object.fromEntries(Array.from(sharedParameters, ([name, { init }]) => [name, init(layers)])),
       },
       ...(tieEmbeddings
         ? {}
         : { lm_head: initNormal(rng.fold('lm_head'), width, vocabSize, initializerRange) }),
     }),
 
-    initialState: (sequences) => ({ layers: mixers.map((mixer) => mixer.initialState(sequences)) }),
+    initialState: (sequences) => ({
+      layers: blocks.map(
+        (block) =>
+          Object.fromEntries(
+            block.map(({ name, mixer }) => [name, mixer.initialState(sequences)]),
+          ) as BlockState,
+      ),
+    }),
 
     forward,
 
@@ -234,15 +243,18 @@ export function createLm(config: LmConfig): LanguageModel {
         } as never;
       }),
 
-    stateBytes: (sequences) => mixers.reduce((sum, mixer) => sum + mixer.stateBytes(sequences), 0),
+    stateBytes: (sequences, tokens) =>
+      branches.reduce((sum, { mixer }) => sum + mixer.stateBytes(sequences, tokens), 0),
 
     parameterCount: (params) => {
       const total = countElements(params);
-      const idle = mixers.reduce((sum, mixer, layer) => {
-        const { attn } = params.model.layers[layer] as BlockParams;
-        return sum + countElements(attn) - mixer.activatedParameters(attn);
-      }, 0);
-      return { total, activated: total - idle };
+      const idle = blocks.map((block, layer) =>
+        block.map(({ name, mixer }) => {
+          const own = (params.model.layers[layer] as BlockParams)[name];
+          return countElements(own) - mixer.activatedParameters(own);
+        }),
+      );
+      return { total, activated: total - idle.flat().reduce((sum, count) => sum + count, 0) };
     },
   };
 }

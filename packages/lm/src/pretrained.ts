@@ -1,9 +1,10 @@
 // A checkpoint folder as bytes: config.json and safetensors, in one file or in shards with an index. Where the bytes come
 // from — a disk, a download — is the caller's business.
-import { disposeTree, mapTree, MnemixError, Rng, zeros } from '@mnemix/tensor';
+import { disposeTree, entries, mapTree, MnemixError, Rng, zeros, type Tensor } from '@mnemix/tensor';
 import { checkHost, toDevice, toHost } from './checkpoint.ts';
 import type { LmConfig } from './config.ts';
 import { fromFlaConfig, toFlaConfig, type FlaConfig } from './fla/config.ts';
+import { parameterName } from './fla/names.ts';
 import { createLm, type LanguageModel, type LmParams } from './model.ts';
 import { decodeSafetensors, encodeSafetensors, type HostTensor } from './safetensors.ts';
 import { INDEX_FILE, indexOf, planShards, readWeightMap, WEIGHTS_FILE } from './shards.ts';
@@ -35,11 +36,12 @@ export async function readPretrained(read: ReadFile, where: string): Promise<Pre
   const tensors = await readWeights(read, where);
   const like = model.init(zeroRng);
   try {
-    checkHost(like, tensors, where);
+    const nameOf = parameterName(model.config);
+    checkHost(renamed(like, nameOf), tensors, where);
     // A leaf's zeros go before its values come: the weights are never there twice.
     const params = mapTree(like, (leaf, path) => {
       leaf.dispose();
-      return toDevice(tensors[path] as HostTensor);
+      return toDevice(tensors[nameOf(path)] as HostTensor);
     });
     return { model, params };
   } catch (cause) {
@@ -47,6 +49,10 @@ export async function readPretrained(read: ReadFile, where: string): Promise<Pre
     throw cause;
   }
 }
+
+/** The leaves of a tree under their names in the files. */
+const renamed = (tree: LmParams, nameOf: (path: string) => string): Record<string, Tensor> =>
+  Object.fromEntries(Array.from(entries(tree), ([path, leaf]) => [nameOf(path), leaf]));
 
 /** Gives tensors of zeros: what `init` makes with it has the shapes of the parameters, without the cost of chance. */
 const zeroRng: Rng = Object.assign(Object.create(Rng.prototype) as Rng, {
@@ -107,7 +113,7 @@ export async function* pretrainedFiles(
   { model, params }: Pretrained,
   { maxShardBytes = 5e9 }: WriteOptions = {},
 ): AsyncGenerator<readonly [name: string, bytes: Uint8Array<ArrayBuffer>]> {
-  const shards = planShards(params, maxShardBytes);
+  const shards = planShards(renamed(params, parameterName(model.config)), maxShardBytes);
   for (const { name, tensors } of shards)
     yield [name, encodeSafetensors({ tensors: await toHost(tensors), metadata: { format: 'pt' } })];
   if (shards.length > 1) yield [INDEX_FILE, jsonBytes(indexOf(shards))];
@@ -125,8 +131,12 @@ export async function writePretrained(
   return files;
 }
 
-const jsonBytes = (value: object): Uint8Array<ArrayBuffer> =>
-  new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+/** JSON as Python reads it: a number without end is `Infinity`. */
+function jsonBytes(value: object): Uint8Array<ArrayBuffer> {
+  const endless = '\u0000';
+  const text = JSON.stringify(value, (_, entry: unknown) => (entry === Infinity ? endless : entry), 2);
+  return new TextEncoder().encode(`${text.replaceAll(JSON.stringify(endless), 'Infinity')}\n`);
+}
 
 async function need(read: ReadFile, name: string, where: string): Promise<Uint8Array> {
   const bytes = await read(name);
@@ -142,9 +152,15 @@ const absent = (where: string): MnemixError =>
     fix: 'Pass a checkpoint folder with config.json and model.safetensors (or its shards and index).',
   });
 
+/** JSON as Python writes it too: with numbers that are none (`"dt_limit": [0.0, Infinity]`). */
+function parsePythonJson(text: string): unknown {
+  const numbers: Record<string, string> = { Infinity: '1e999', '-Infinity': '-1e999', NaN: 'null' };
+  return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (found) => numbers[found] ?? found));
+}
+
 function parseJson(bytes: Uint8Array, where: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const value = parsePythonJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return value as Record<string, unknown>;
   } catch (cause) {

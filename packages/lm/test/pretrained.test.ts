@@ -114,7 +114,14 @@ describe('a checkpoint folder', () => {
 
   it.each([
     ['model_type', 'bert', /config\.json: model_type: "bert" is not supported.*mom/],
-    ['attn', { layers: [1], num_heads: 2 }, /config\.json: attn/],
+    [
+      'attn',
+      { layers: [7], num_heads: 2 },
+      /config\.json: attn\.layers: expected a list of layers from 0 to 1/,
+    ],
+    ['attn', { layers: [1] }, /config\.json: attn: num_heads: expected a number/],
+    ['attn', [1], /config\.json: attn: expected an object/],
+    ['attn', { layers: [1], num_heads: 3 }, /softmaxAttention\(headWidth\): it is 21\.3/],
     ['mom_backend', 'gla', /config\.json: mom_backend/],
     ['num_heads', 'two', /config\.json: num_heads: expected a number, found "two"/],
     ['vocab_size', -3, /config\.json: vocab_size: expected a whole number from 1 on/],

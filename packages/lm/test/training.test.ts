@@ -87,16 +87,6 @@ function train(model: LanguageModel, steps: number, onStep?: () => void): [first
   return [losses[0]!, losses.at(-1)!];
 }
 
-describe.each(Object.entries(cells))('%s', (_, cell) => {
-  it('learns to count, alone and inside Mixture-of-Memories', () => {
-    for (const mixer of [cell, momOf(cell)]) {
-      const [first, last] = train(lm(mixer), 60);
-      expect(first).toBeGreaterThan(1.5);
-      expect(last).toBeLessThan(0.3);
-    }
-  });
-});
-
 describe('memory', () => {
   it('is flat over 2,000 training steps', () => {
     const counts: number[] = [];

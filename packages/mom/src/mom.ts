@@ -19,11 +19,13 @@ import {
   stepByForward,
   zeroState,
   type CellParams,
+  type CrossLayer,
   type LinearParams,
   type MemoryCell,
   type Mixer,
   type ProjectContext,
   type State,
+  type TokenRows,
 } from '@mnemix/layers';
 import { route } from '@mnemix/router';
 import {
@@ -31,13 +33,15 @@ import {
   checkConfig,
   checkShapes,
   countElements,
+  expandDims,
+  mul,
   reshape,
   tidy,
   type ParamTree,
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
-import { initMom, sharedParams, stackedParams, type MomParams } from './parameters.ts';
+import { initMom, sharedParams, stackedParams, type MomParams, type ParameterLayout } from './parameters.ts';
 
 export interface MomConfig<P extends CellParams = CellParams, S extends State = State, I = unknown> {
   /** The memory, e.g. `gatedDeltaNet({ … })`. */
@@ -51,6 +55,20 @@ export interface MomConfig<P extends CellParams = CellParams, S extends State = 
   /** All memories use the same projections and differ only by the tokens that they see. Default false. */
   readonly singleKvProj?: boolean;
 }
+
+/** What one forward pass is about. */
+interface Pass {
+  readonly params: MomParams;
+  readonly tokens: Tensor2D;
+  readonly sequences: Sequences;
+  readonly crossLayer: CrossLayer;
+}
+
+const mapRows = (
+  rows: TokenRows | undefined,
+  transform: (x: Tensor2D, kind: string) => Tensor2D,
+): TokenRows | undefined =>
+  rows && Object.fromEntries(Object.entries(rows).map(([kind, x]) => [kind, transform(x, kind)]));
 
 export interface MomState<S extends State = State> {
   /** The cell's state; sequence s of memory m is entry m·S + s. */
@@ -84,15 +102,25 @@ export function mom<P extends CellParams, S extends State, I>(
     `Choose topK between 1 and ${memories}.`,
   );
   const { width } = cell;
-  const layout = { memories, shared, singleKvProj };
-  const copied = cell.perMemory;
+  const layout: ParameterLayout = {
+    memories,
+    shared,
+    singleKvProj,
+    perMemory: cell.perMemory,
+    sharedMemory: singleKvProj ? 'named' : (cell.sharedMemory ?? 'named'),
+  };
   const stateShape = (sequences: number) => ({
     routed: cell.stateShape(memories * sequences),
     ...(shared ? { shared: cell.stateShape(sequences) } : {}),
   });
 
   /** Rows are routed copies; a layer of a memory's own acts on the rows of that memory. */
-  const bucketContext = (tokens: Tensor2D, plan: RoutePlan, state: S | undefined): ProjectContext<S> => {
+  const bucketContext = (
+    tokens: Tensor2D,
+    plan: RoutePlan,
+    state: S | undefined,
+    crossLayer: CrossLayer,
+  ): ProjectContext<S> => {
     const rows = routeGather(tokens, plan) as Tensor2D;
     // Projecting before the copy gives the same rows for 1/K of the arithmetic.
     const commonLinear = (layer: LinearParams): Tensor2D =>
@@ -106,6 +134,10 @@ export function mom<P extends CellParams, S extends State, I>(
       rows,
       sequences: plan.buckets,
       state,
+      crossLayer: {
+        ...crossLayer,
+        tokens: mapRows(crossLayer.tokens, (x) => routeGather(x, plan) as Tensor2D),
+      },
       commonLinear,
       linear: singleKvProj
         ? (layer, x) => (x === undefined ? commonLinear(layer) : linear(x, layer))
@@ -113,39 +145,53 @@ export function mom<P extends CellParams, S extends State, I>(
     };
   };
 
-  const readRouted = (params: MomParams, tokens: Tensor2D, sequences: Sequences, state: S | undefined) => {
+  const readRouted = ({ params, tokens, sequences, crossLayer }: Pass, state: S | undefined) => {
     const logits = linear(tokens, params.gate);
     const { choices, weights } = route(logits, topK);
     const plan = routePlan(choices, { memories, sequences });
-    const cellParams = (singleKvProj ? sharedParams : stackedParams)(params, copied) as P;
-    const { o, state: next } = cell.scan(
-      cell.project(cellParams, bucketContext(tokens, plan, state)),
-      state,
-      plan.buckets,
-    );
-    const y = routeMix({ o, weights }, plan) as Tensor3D;
-    return { y, state: next, routing: { logits, choices, weights, rowSequence: sequences.rowSequence } };
+    const cellParams = (singleKvProj ? sharedParams : stackedParams)(params, layout) as P;
+    const inputs = cell.project(cellParams, bucketContext(tokens, plan, state, crossLayer));
+    const { o, state: next } = cell.scan(inputs, state, plan.buckets);
+    const mix = (rows: Tensor3D): Tensor3D => routeMix({ o: rows, weights }, plan) as Tensor3D;
+    return {
+      y: mix(o),
+      state: next,
+      handOn: mapRows(
+        cell.handOn?.(inputs),
+        (x) => reshape(mix(expandDims(x, 1) as Tensor3D), [tokens.shape[0], x.shape[1]]) as Tensor2D,
+      ),
+      routing: { logits, choices, weights, rowSequence: sequences.rowSequence },
+    };
   };
 
-  const readShared = (params: MomParams, tokens: Tensor2D, sequences: Sequences, state: S | undefined) =>
-    cell.scan(
-      cell.project(sharedParams(params, copied) as P, soloContext(tokens, sequences, state)),
-      state,
-      sequences,
+  const readShared = ({ params, tokens, sequences, crossLayer }: Pass, state: S | undefined) => {
+    const inputs = cell.project(
+      sharedParams(params, layout) as P,
+      soloContext(tokens, sequences, state, crossLayer),
     );
+    return { ...cell.scan(inputs, state, sequences), handOn: cell.handOn?.(inputs) };
+  };
 
-  const forward: Mixer<MomParams, MomState<S>>['forward'] = (params, x, { state, segments } = {}) => {
+  const forward: Mixer<MomParams, MomState<S>>['forward'] = (
+    params,
+    x,
+    { state, segments, crossLayer = {} } = {},
+  ) => {
     const { B: batch = 0, T: tokens = 0 } = checkShapes('mom.forward', { x: [x, ['B', 'T', width]] });
     return tidy(() => {
       const sequences = batchSequences(batch, tokens, segments);
       if (state !== undefined) checkState('mom.forward', state, stateShape(sequences.count));
       const rows = reshape(x, [batch * tokens, width]) as Tensor2D;
-      const routed = readRouted(params, rows, sequences, state?.routed);
-      const always = shared ? readShared(params, rows, sequences, state?.shared) : undefined;
+      const pass = { params, tokens: rows, sequences, crossLayer };
+      const routed = readRouted(pass, state?.routed);
+      const always = shared ? readShared(pass, state?.shared) : undefined;
       const mixed = always ? (add(routed.y, always.o) as Tensor3D) : routed.y;
       const y = reshape(cell.readout(params as unknown as P, mixed, rows), x.shape) as Tensor3D;
       const next = { routed: routed.state, ...(always ? { shared: always.state } : {}) };
-      return { y, state: next, aux: { routing: routed.routing } } as never;
+      const handOn = mapRows(routed.handOn, (row, kind) =>
+        always?.handOn ? mul(add(row, always.handOn[kind] as Tensor2D), 0.5) : row,
+      );
+      return { y, state: next, aux: { routing: routed.routing }, handOn } as never;
     });
   };
 
@@ -153,13 +199,15 @@ export function mom<P extends CellParams, S extends State, I>(
     name: 'mom',
     config: { cell: { type: cell.name, ...cell.config }, memories, topK, shared, singleKvProj },
     width,
+    sharedParameters: cell.sharedParameters,
     init: (rng) => initMom(cell, layout, rng),
     initialState: (sequences) => zeroState<MomState<S>>(stateShape(sequences)),
     forward,
     step: stepByForward(forward),
     stateBytes: (sequences) => stateBytes(stateShape(sequences)),
     activatedParameters: (params) => {
-      const routed = singleKvProj ? 0 : copied.reduce((sum, name) => sum + countElements(params[name]), 0);
+      const copies = cell.perMemory.map((name) => (params[name] as readonly ParamTree[])?.slice(0, memories));
+      const routed = singleKvProj ? 0 : countElements(copies);
       return countElements(params as ParamTree) - (routed / memories) * (memories - topK);
     },
   };

@@ -1,5 +1,6 @@
 // Parameters of a Mixture-of-Memories layer, under the names of fla's state dict: the cell's common ones as they are,
-// a list with one entry a memory of the others, and `shared_*` for the memory that every token goes to.
+// a list with one entry a memory of the others, and `shared_*` for the memory that every token goes to. The upstream's
+// older layers (linear attention, GSA) keep that memory's parameters as the last entries of the lists instead.
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   disposeTree,
@@ -24,25 +25,33 @@ export interface ParameterLayout {
   readonly memories: number;
   readonly shared: boolean;
   readonly singleKvProj: boolean;
+  /** Parameters of which every memory has its own copy. */
+  readonly perMemory: readonly string[];
+  /** Where the shared memory's copy is: see `MemoryCell`. One set for all memories is always `named`. */
+  readonly sharedMemory: 'named' | 'last';
 }
 
 export function initMom(
-  cell: Pick<MemoryCell, 'width' | 'perMemory' | 'init'>,
-  { memories, shared, singleKvProj }: ParameterLayout,
+  cell: Pick<MemoryCell, 'width' | 'init'>,
+  { memories, shared, singleKvProj, perMemory, sharedMemory }: ParameterLayout,
   rng: Rng,
 ): MomParams {
   const copy = (label: string | number): CellParams =>
-    pick(cell.init(rng.fold(label)), (name) => cell.perMemory.includes(name));
-  const common = pick(cell.init(rng.fold('common')), (name) => !cell.perMemory.includes(name));
-  const copies = singleKvProj ? [] : Array.from({ length: memories }, (_, m) => copy(m));
-  const sharedCopy = shared || singleKvProj ? copy('shared') : {};
+    pick(cell.init(rng.fold(label)), (name) => perMemory.includes(name));
+  const common = pick(cell.init(rng.fold('common')), (name) => !perMemory.includes(name));
+  const routed = singleKvProj ? [] : Array.from({ length: memories }, (_, m) => copy(m));
+  const always = shared || singleKvProj ? copy('shared') : {};
+  const isLast = sharedMemory === 'last';
+  const copies = isLast && shared ? [...routed, always] : routed;
   return {
     ...common,
     gate: initLinear(rng.fold('gate'), cell.width, memories),
     ...(singleKvProj
       ? {}
-      : Object.fromEntries(cell.perMemory.map((name) => [name, copies.map((tree) => tree[name])]))),
-    ...Object.fromEntries(Object.entries(sharedCopy).map(([name, tree]) => [sharedName(name), tree])),
+      : Object.fromEntries(perMemory.map((name) => [name, copies.map((tree) => tree[name])]))),
+    ...(isLast
+      ? {}
+      : Object.fromEntries(Object.entries(always).map(([name, tree]) => [sharedName(name), tree]))),
   };
 }
 
@@ -55,15 +64,17 @@ function pick(params: CellParams, wanted: (name: string) => boolean): CellParams
   return Object.fromEntries(kept ?? []);
 }
 
-/** The cell's parameters with one memory's copy of those that memories do not share. */
-export function sharedParams(params: MomParams, perMemoryNames: readonly string[]): CellParams {
-  return { ...params, ...Object.fromEntries(perMemoryNames.map((name) => [name, params[sharedName(name)]])) };
+/** The cell's parameters with the shared memory's copy of those that memories do not share. */
+export function sharedParams(params: MomParams, { perMemory, sharedMemory }: ParameterLayout): CellParams {
+  const copy = (name: string): ParamTree =>
+    sharedMemory === 'last' ? (params[name] as readonly ParamTree[]).at(-1) : params[sharedName(name)];
+  return { ...params, ...Object.fromEntries(perMemory.map((name) => [name, copy(name)])) };
 }
 
-/** The cell's parameters with all memories' copies stacked on a first axis: each leaf of a copy becomes [M, …]. */
-export function stackedParams(params: MomParams, perMemoryNames: readonly string[]): CellParams {
-  const stacked = perMemoryNames.map(
-    (name) => [name, stackTrees(params[name] as readonly ParamTree[])] as const,
+/** The cell's parameters with the routed memories' copies stacked on a first axis: each leaf of a copy becomes [M, …]. */
+export function stackedParams(params: MomParams, { perMemory, memories }: ParameterLayout): CellParams {
+  const stacked = perMemory.map(
+    (name) => [name, stackTrees((params[name] as readonly ParamTree[]).slice(0, memories))] as const,
   );
   return { ...params, ...Object.fromEntries(stacked) };
 }

@@ -43,14 +43,14 @@ const rows: [
 ][] = [
   [
     'gated_delta_net',
-    cells.gated_delta_net({ width, heads: 2, headWidth: 5, expandV: 1 }),
+    cells.gated_delta_net.create({ width, heads: 2, headWidth: 5, expandV: 1 }),
     'gated_deltanet',
     { num_heads: 2, head_dim: 5, expand_v: 1 },
   ],
-  ['delta_net', cells.delta_net({ width, heads: 2 }), 'delta_net', { num_heads: 2 }],
-  ['gla', cells.gla({ width, heads: 2, expandK: 1 }), 'gla', { num_heads: 2, expand_k: 1 }],
-  ['retnet', cells.retnet({ width, heads: 2 }), 'retnet', { num_heads: 2 }],
-  ['linear_attention', cells.linear_attention({ width, heads: 2 }), 'linear_attn', { num_heads: 2 }],
+  ['delta_net', cells.delta_net.create({ width, heads: 2 }), 'delta_net', { num_heads: 2 }],
+  ['gla', cells.gla.create({ width, heads: 2, expandK: 1 }), 'gla', { num_heads: 2, expand_k: 1 }],
+  ['retnet', cells.retnet.create({ width, heads: 2 }), 'retnet', { num_heads: 2 }],
+  ['linear_attention', cells.linear_attention.create({ width, heads: 2 }), 'linear_attn', { num_heads: 2 }],
 ];
 
 const part = (x: Tensor3D, from: number, to: number): Tensor3D =>
@@ -196,7 +196,7 @@ describe.each(rows)('over %s', (_name, cell, oracle, options) => {
 });
 
 describe('mom', () => {
-  const cell = cells.gla({ width, heads: 2 });
+  const cell = cells.gla.create({ width, heads: 2 });
 
   it('refuses more choices than memories', () => {
     expect(() => mom({ cell, memories: 2, topK: 3 })).toThrow(/mom\(topK\).*Choose topK between 1 and 2/);

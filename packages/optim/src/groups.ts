@@ -17,7 +17,7 @@ export interface ParameterGroup extends GroupSettings {
   readonly match: (path: string, param: Tensor) => boolean;
 }
 
-const UNDECAYED_NAME = /(^|\.)(A_log|dt_bias|bias)$|(^|[._])norm\.weight$/;
+const UNDECAYED_NAME = /(^|\.)(A_log|dt_bias|bias|L|lower_bounds)$|(^|[._])norm\.weight$/;
 const EMBEDDING = /(^|\.)embed\w*\.weight$/;
 
 /**

@@ -284,7 +284,8 @@ tf.registerGradient({
 });
 tf.registerGradient({
   kernelName: tf.SplitV,
-  gradFunc: (dys, _, { axis }) => ({ x: () => tf.concat(dys as Tensor[], axis as number) }),
+  // One part alone comes without a list around it.
+  gradFunc: (dys, _, { axis }) => ({ x: () => tf.concat([dys].flat() as Tensor[], axis as number) }),
 });
 tf.registerGradient({
   kernelName: tf.Pack,

@@ -190,6 +190,7 @@ export const gradientCases: readonly GradientCase[] = [
   of('reverse', [[2, 3, 4]], (x) => m.reverse(x!, [0, 2])),
   of('slice', [[3, 4, 2]], (x) => m.slice(x!, [1, 0, 1], [2, 3, 1])),
   of('split', [[4, 3]], (x) => m.split(x!, [1, 3], 0)),
+  of('split into one part', [[4, 3]], (x) => m.split(x!, 1, 0)),
   of('split along the last axis', [[2, 6]], (x) => m.split(x!, 3, -1)),
   of('squeeze', [[3, 1, 4]], (x) => m.squeeze(x!, [1])),
   of('stack', [a, a], (x, y) => m.stack([x!, y!], 1)),

@@ -84,4 +84,22 @@ describe('traps', () => {
     expect(product()).toBe(16);
     await m.closeBackend();
   });
+
+  it('29: one buffer in two shapes can be the second operand of products', async () => {
+    await m.openBackend('wasm');
+    const flat = m.tensor(
+      Float32Array.from({ length: 96 }, (_, i) => i % 7),
+      [12, 8],
+    ) as m.Tensor2D;
+    const turned = m.reshape(flat, [8, 12]);
+    const of = (a: m.Tensor, b: m.Tensor2D): number[] => [...host(m.matMul(a, b))];
+    for (const b of [flat, turned, flat] as m.Tensor2D[]) {
+      const [k, n] = b.shape;
+      const column = Array.from({ length: n }, (_, j) =>
+        Array.from({ length: k }, (__, i) => host(b)[i * n + j]!).reduce((total, x) => total + x, 0),
+      );
+      expect(of(m.ones([9, k]), b)).toEqual(Array.from({ length: 9 }, () => column).flat());
+    }
+    await m.closeBackend();
+  });
 });

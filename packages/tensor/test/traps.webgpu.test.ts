@@ -77,4 +77,15 @@ onWebgpu('traps', (backend) => {
     expect(m.memory().numTensors).toBe(before.numTensors);
     expect(m.memory().numDataBuffers).toBe(before.numDataBuffers);
   });
+
+  it('28: sine and cosine keep the digits of float32, at large angles too', async () => {
+    for (const highest of [3, 50, 2000, 10_000]) {
+      const angles = Float32Array.from({ length: 999 }, (_, i) => highest * (i / 499 - 1));
+      const found = await Promise.all([m.sin(m.tensor1d(angles)), m.cos(m.tensor1d(angles))].map(read));
+      angles.forEach((angle, i) => {
+        expect(Math.abs(found[0]![i]! - Math.sin(angle)), `sin ${angle}`).toBeLessThan(3e-7);
+        expect(Math.abs(found[1]![i]! - Math.cos(angle)), `cos ${angle}`).toBeLessThan(3e-7);
+      });
+    }
+  });
 });

@@ -19,6 +19,8 @@ export interface CellState {
   readonly windows: Readonly<Record<string, NdArray>>;
   /** Tokens seen: the rotary position of the next one. */
   readonly position: number;
+  /** Whatever else a cell carries, by name. */
+  readonly more?: Readonly<Record<string, NdArray>>;
 }
 
 /** One memory cell. */
@@ -113,7 +115,7 @@ export function repeatHeads(x: NdArray, groups: number): NdArray {
 export function overHeads(
   heads: number,
   states: NdArray | undefined,
-  engine: (head: number, initialState: NdArray | undefined) => EngineResult,
+  engine: (head: number, initialState: NdArray | undefined) => Pick<EngineResult, 'output' | 'finalState'>,
 ): { o: NdArray; recurrent: NdArray } {
   const results = Array.from({ length: heads }, (_, h) => engine(h, states && at(states, h)));
   const recurrent = nd(

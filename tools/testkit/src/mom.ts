@@ -62,6 +62,11 @@ export function momForward(
   const memoryParameters = Array.from({ length: memoryCount }, (_, m) =>
     single ? sharedParameters(parameters, cell) : parametersOfMemory(parameters, cell, m),
   );
+  // The older layers keep the shared memory's parameters behind those of the routed ones.
+  const isNamed = Object.keys(parameters).some((name) => name.startsWith('shared_'));
+  const alwaysParameters = isNamed
+    ? sharedParameters(parameters, cell)
+    : parametersOfMemory(parameters, cell, memoryCount);
   const memories = Array.from({ length: memoryCount }, (_, m) => state?.memories[m]);
   let shared = state?.shared;
   const outputs: NdArray[] = [];
@@ -83,7 +88,7 @@ export function momForward(
       mix(scanned.o, at(routing.weights, t).data[j]!);
     }
     if (setting(config, 'shared_mem', false)) {
-      const scanned = cell.scan(sharedParameters(parameters, cell), config, token, shared);
+      const scanned = cell.scan(alwaysParameters, config, token, shared);
       shared = scanned.state;
       mix(scanned.o, 1);
     }

@@ -15,7 +15,7 @@ export const recall: ConfigInput = {
     keyWidth: 6,
     valueWidth: 16,
     // The usual start (16) forgets within a few tokens where there is only one head to draw for.
-    initialDecay: 1,
+    cellOptions: { initialDecay: 1 },
     memories: 4,
     topK: 2,
     shared: true,

@@ -44,7 +44,7 @@ export function deltaRuleBackward(
       { x: q, byState: byState.q, byScores: byScores.q, ownGate: true },
       { x: e, byState: byState.e, byScores: byScores.e, ownGate: !attrs.eraseBeforeDecay },
     ],
-    writes: { x: k, byState: byState.k, byScores: byScores.k },
+    writes: [{ x: k, byState: byState.k, byScores: byScores.k }],
     throughChunk: { entering: states.entering, whole: decay.whole, dLeaving: dStates },
   });
 

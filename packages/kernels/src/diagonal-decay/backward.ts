@@ -36,7 +36,7 @@ export function diagonalDecayBackward(
     logDecay: inputs.logDecay,
     layout,
     reads: [{ x: q, byState: byState.q, byScores: byScores.q, ownGate: bonus === undefined }],
-    writes: { x: k, byState: byState.k, byScores: byScores.k },
+    writes: [{ x: k, byState: byState.k, byScores: byScores.k }],
     throughChunk: { entering: states.entering, whole: decay.whole, dLeaving: dStates.entering },
   });
   const dBonus = () => sum(reshape(sum(mul(dOwnQuery, q), 1), [layout.chunks * attrs.count, heads, dk]), 0);

@@ -31,7 +31,11 @@ export type DiagonalDecayGradients = {
   initialState: Tensor;
 };
 
-const gradientOp = defineOp<DiagonalDecayGradientInputs, DiagonalDecayGradients, ScanAttrs>({
+export const diagonalDecayGradientOp = defineOp<
+  DiagonalDecayGradientInputs,
+  DiagonalDecayGradients,
+  ScanAttrs
+>({
   name: 'DiagonalDecayGradient',
   outputs: ['q', 'k', 'v', 'logDecay', 'bonus', 'initialState'],
   integers: sequenceTensors,
@@ -48,5 +52,6 @@ export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutput
       ? diagonalDecayChunk(inputs, attrs)
       : diagonalDecayRecurrent(inputs, attrs),
   kernels: forwardKernel,
-  gradient: ({ inputs, grads, attrs }) => gradientOp({ ...inputs, dO: grads.o, dState: grads.state }, attrs),
+  gradient: ({ inputs, grads, attrs }) =>
+    diagonalDecayGradientOp({ ...inputs, dO: grads.o, dState: grads.state }, attrs),
 });

@@ -7,6 +7,7 @@ import {
   gatherRows,
   greaterEqual,
   less,
+  logicalAnd,
   mul,
   pad,
   range,
@@ -15,6 +16,7 @@ import {
   slice,
   sub,
   transpose,
+  zeros,
   type Tensor,
 } from '@mnemix/tensor';
 import type { Sequences } from '../sequences.ts';
@@ -35,6 +37,10 @@ export type SequenceSizes = Pick<Sequences, 'rows' | 'count' | 'maxLength' | 'un
 /**
  * Every sequence cut into chunks of C tokens: n = ⌈maxLength/C⌉ of them, the rest filled with zeros. Chunks come first
  * in memory, so that a scan takes one after the other, for all sequences and heads at once.
+ *
+ * Where the borders of chunks mean something (mini-batches of test-time training, levels of log-linear attention), a
+ * sequence that continues an earlier call starts inside of a chunk: at slot `phase` of it, with zeros before. There is
+ * one chunk more then, since phases are known to the device alone.
  */
 export interface ChunkLayout {
   /** n. */
@@ -54,17 +60,20 @@ export function fittingChunkSize({ chunkSize, maxLength }: { chunkSize: number; 
   return Math.min(chunkSize, maxLength <= 16 ? maxLength : Math.ceil(maxLength / 16) * 16);
 }
 
+/** @param phase [S] tokens of its first chunk that each sequence has behind it: 0 … C−1 in float32 */
 export function chunkLayout(
   sequences: SequenceTensors & SequenceSizes,
   heads: number,
   chunkSize: number,
+  phase?: Tensor,
 ): ChunkLayout {
   const { rows, count, maxLength, uniform } = sequences;
-  const chunks = Math.ceil(maxLength / chunkSize);
+  const chunks = Math.ceil((maxLength + (phase ? chunkSize - 1 : 0)) / chunkSize);
   const padded = chunks * chunkSize;
-  const order = uniform
-    ? denseOrder(count, maxLength, chunks, padded)
-    : raggedOrder(sequences, chunks, chunkSize);
+  const order =
+    uniform && !phase
+      ? denseOrder(count, maxLength, chunks, padded)
+      : raggedOrder(sequences, chunks, chunkSize, phase);
   return {
     chunks,
     lanes: count * heads,
@@ -115,22 +124,29 @@ function denseOrder(count: number, tokens: number, chunks: number, padded: numbe
   };
 }
 
-function raggedOrder(sequences: SequenceTensors & SequenceSizes, chunks: number, chunkSize: number): Order {
+function raggedOrder(
+  sequences: SequenceTensors & SequenceSizes,
+  chunks: number,
+  chunkSize: number,
+  phase: Tensor = zeros([sequences.count]),
+): Order {
   const { starts, lengths, rowSequence, rows, count } = sequences;
   const one = scalar(1, 'int32');
   /** x where the condition holds, −1 elsewhere. */
   const orNone = (x: Tensor, condition: Tensor) => sub(mul(add(x, one), cast(condition, 'int32')), one);
 
-  // Padded row (chunk c, sequence s, token i of the chunk) holds token t = c·C + i, if the sequence has one.
-  const token = reshape(range(0, chunks * chunkSize, 1, 'int32'), [chunks, 1, chunkSize]);
-  const source = orNone(
-    add(reshape(starts, [1, count, 1]), token),
+  // Padded row (chunk c, sequence s, slot i of the chunk) holds token t = c·C + i − phase, if the sequence has one.
+  const slot = reshape(range(0, chunks * chunkSize, 1, 'int32'), [chunks, 1, chunkSize]);
+  const token = sub(slot, reshape(cast(phase, 'int32'), [1, count, 1]));
+  const exists = logicalAnd(
+    greaterEqual(token, scalar(0, 'int32')),
     less(token, reshape(lengths, [1, count, 1])),
   );
+  const source = orNone(add(reshape(starts, [1, count, 1]), token), exists);
 
   // Row r is token t = r − start of its sequence. Half a token keeps the division clear of rounding.
-  const start = reshape(gatherRows(reshape(cast(starts, 'float32'), [count, 1]), rowSequence), [rows]);
-  const t = sub(range(0, rows), start);
+  const first = sub(cast(starts, 'float32'), phase);
+  const t = sub(range(0, rows), reshape(gatherRows(reshape(first, [count, 1]), rowSequence), [rows]));
   const chunk = floor(div(add(t, 0.5), chunkSize));
   const lane = add(mul(chunk, count), cast(rowSequence, 'float32'));
   const target = orNone(

@@ -18,7 +18,7 @@ export interface GateGradientParts {
   readonly layout: ChunkLayout;
   /** `ownGate`: the token's own gate decays what it reads. */
   readonly reads: readonly (Access & { readonly ownGate: boolean })[];
-  readonly writes: Access;
+  readonly writes: readonly Access[];
   readonly throughChunk: {
     readonly entering: Tensor;
     readonly whole: Tensor | undefined;
@@ -47,11 +47,13 @@ export function gateGradient({
   const fromReads = reads.map(({ x, byState, byScores, ownGate }) =>
     cumsum(perGate(mul(x, add(byState, byScores))), 1, { reverse: true, exclusive: !ownGate }),
   );
-  const fromWrites = sub(
-    cumsum(perGate(mul(writes.x, writes.byState)), 1, { exclusive: true }),
-    cumsum(perGate(mul(writes.x, writes.byScores)), 1, { reverse: true }),
+  const fromWrites = writes.map(({ x, byState, byScores }) =>
+    sub(
+      cumsum(perGate(mul(x, byState)), 1, { exclusive: true }),
+      cumsum(perGate(mul(x, byScores)), 1, { reverse: true }),
+    ),
   );
-  const always = add(fromWrites, perGate(reshape(passing, [-1, 1, passing.shape[1] as number])));
-  const total = fromReads.reduce((all, part) => add(all, part), always);
+  const always = perGate(reshape(passing, [-1, 1, passing.shape[1] as number]));
+  const total = [...fromWrites, ...fromReads].reduce((all, part) => add(all, part), always);
   return reshape(layout.join(total), logDecay.shape);
 }

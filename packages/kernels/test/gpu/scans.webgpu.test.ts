@@ -1,9 +1,9 @@
 import { closeBackend, openBackend } from '@mnemix/tensor';
 import { describeOnWebgpu } from '@mnemix/testkit';
 import { afterAll, beforeAll, it } from 'vitest';
-import { deltaRule, diagonalDecay } from '../../src/index.ts';
+import { deltaRule, diagonalDecay, diagonalPlusLowRank } from '../../src/index.ts';
 import { askOracle, runScan, scanCase } from '../scan-cases.ts';
-import { deltaRuleOracle, diagonalDecayOracle } from '../scan-oracles.ts';
+import { deltaRuleOracle, diagonalDecayOracle, diagonalPlusLowRankOracle } from '../scan-oracles.ts';
 import { expectToMatch, gates } from '../scan-suite.ts';
 
 const shape = { batch: 2, tokens: 21, heads: 2, keyWidth: 6, valueWidth: 5 };
@@ -31,6 +31,12 @@ describeOnWebgpu('scans in tensor ops', (backend) => {
       const dense = { sequences: delta.sequences, form };
       const wanted = askOracle(delta, (head) => deltaRuleOracle(head, false));
       expectToMatch(await runScan(delta, (x) => deltaRule(x, dense)), wanted);
+
+      const lowRank = scanCase({ ...shape, gate, lowRank: true });
+      expectToMatch(
+        await runScan(lowRank, (x) => diagonalPlusLowRank(x, { sequences: lowRank.sequences, form })),
+        askOracle(lowRank, diagonalPlusLowRankOracle),
+      );
     }
   });
 });

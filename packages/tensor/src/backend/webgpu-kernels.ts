@@ -7,6 +7,7 @@ import {
   type KernelFunc,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
+import { waveProgram } from './webgpu-sine.ts';
 
 let installed = false;
 
@@ -31,6 +32,16 @@ export function installWebgpuKernels(layout: Layout): void {
     const program = moveIntegers(x.shape, (call.attrs as unknown as { perm: number[] }).perm, layout);
     return (call.backend as ProgramRunner).runWebGPUProgram(program, [x], x.dtype);
   });
+  for (const [kernelName, wave] of [
+    ['Sin', 'sin'],
+    ['Cos', 'cos'],
+  ] as const) {
+    replace(kernelName, () => (call) => {
+      const x = call.inputs.x as TensorInfo;
+      const program = waveProgram(wave, x.shape, layout as never);
+      return (call.backend as ProgramRunner).runWebGPUProgram(program, [x], 'float32');
+    });
+  }
 }
 
 interface ProgramRunner {

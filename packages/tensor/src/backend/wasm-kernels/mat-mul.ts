@@ -67,8 +67,20 @@ const mismatch = (a: TensorInfo, b: TensorInfo, how: string): MnemixError =>
 
 type Sizes = readonly [m: number, k: number, n: number];
 
-/** One product. XNNPACK keeps its packed form of b with b's id, so a weight is packed once. */
+/** Rows of b when XNNPACK packed it, by its data. */
+const packedRows = new WeakMap<object, number>();
+
+/**
+ * One product. XNNPACK keeps its packed form of b with b's id, so a weight is packed once; and it takes that form whatever the
+ * shape, so a reshaped b, which has the same data, must not come under the same id.
+ */
 function multiply(backend: WasmHeap, a: TensorInfo, b: TensorInfo, out: TensorInfo, sizes: Sizes): void {
+  const [, k] = sizes;
+  if (!packedRows.has(b.dataId)) packedRows.set(b.dataId, k);
+  if (packedRows.get(b.dataId) !== k) {
+    multiplyEach(backend, a, b, out, sizes, { batch: 1, batchA: 1, batchB: 1 });
+    return;
+  }
   const ids = [a, b, out].map(({ dataId }) => backend.dataIdMap.get(dataId).id) as [number, number, number];
   withShapes(backend, sizes, (run) => run(...ids));
 }

@@ -1,0 +1,66 @@
+// The scan with a diagonal plus low-rank transition as an op: its forms, and its gradient, which is an op of
+// its own.
+import { defineOp, type Tensor } from '@mnemix/tensor';
+import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
+import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
+import { diagonalPlusLowRankBackward } from './backward.ts';
+import { diagonalPlusLowRankChunk } from './chunk.ts';
+import { diagonalPlusLowRankRecurrent } from './recurrent.ts';
+import { forwardKernel, gradientKernel } from './wasm.ts';
+
+/** Tensors of rows: see `diagonalPlusLowRank`. */
+export type DiagonalPlusLowRankInputs = {
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  a: Tensor;
+  b: Tensor;
+  logDecay?: Tensor | undefined;
+  initialState?: Tensor | undefined;
+} & SequenceTensors;
+
+/** `recalled` [N, H, dv] is v̂ = Sᵀa, of the state before the token: the gradient starts from it. */
+export type DiagonalPlusLowRankOutputs = { o: Tensor; state: Tensor; recalled: Tensor };
+
+export type DiagonalPlusLowRankGradientInputs = DiagonalPlusLowRankInputs & {
+  recalled: Tensor;
+  dO: Tensor;
+  dState: Tensor;
+};
+
+/** In the shapes of the inputs; [0] for a log decay that is absent. */
+export type DiagonalPlusLowRankGradients = {
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  a: Tensor;
+  b: Tensor;
+  logDecay: Tensor;
+  initialState: Tensor;
+};
+
+const gradientOp = defineOp<DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRankGradients, ScanAttrs>({
+  name: 'DiagonalPlusLowRankGradient',
+  outputs: ['q', 'k', 'v', 'a', 'b', 'logDecay', 'initialState'],
+  integers: sequenceTensors,
+  portable: diagonalPlusLowRankBackward,
+  kernels: gradientKernel,
+});
+
+export const diagonalPlusLowRankOp = defineOp<
+  DiagonalPlusLowRankInputs,
+  DiagonalPlusLowRankOutputs,
+  ScanAttrs
+>({
+  name: 'DiagonalPlusLowRank',
+  outputs: ['o', 'state', 'recalled'],
+  integers: sequenceTensors,
+  savedOutputs: ['recalled'],
+  portable: (inputs, attrs) =>
+    portableForm(attrs) === 'chunk'
+      ? diagonalPlusLowRankChunk(inputs, attrs)
+      : diagonalPlusLowRankRecurrent(inputs, attrs),
+  kernels: forwardKernel,
+  gradient: ({ inputs, outputs, grads, attrs }) =>
+    gradientOp({ ...inputs, recalled: outputs.recalled, dO: grads.o, dState: grads.state }, attrs),
+});
