@@ -21,7 +21,8 @@ const UNDECAYED_NAME = /(^|\.)(A_log|dt_bias|bias|L|lower_bounds)$|(^|[._])norm\
 const EMBEDDING = /(^|\.)embed\w*\.weight$/;
 
 /**
- * The usual exemption from weight decay: gates' `A_log` and `dt_bias`, norms, biases, and whatever else has fewer
+ * The usual exemption from weight decay: gates' `A_log` and `dt_bias`, scales `L` of
+ * levels, bounds that layers share, norms, biases, and whatever else has fewer
  * than two axes. Embeddings are decayed unless told otherwise.
  */
 export function standardGroups({ decayEmbeddings = true } = {}): readonly ParameterGroup[] {

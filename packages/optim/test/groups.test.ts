@@ -12,6 +12,8 @@ const isExempt = (path: string, shape: number[], options = {}) =>
 it.each<[path: string, shape: number[]]>([
   ['model.layers.0.attn.A_log', [4]],
   ['model.layers.0.attn.dt_bias', [4]],
+  ['model.layers.0.attn.L', [4, 13]],
+  ['model.lower_bounds', [2, 8]],
   ['model.layers.0.attn_norm.weight', [64]],
   ['model.layers.0.attn.o_norm.weight', [16]],
   ['model.norm.weight', [64]],
