@@ -8,7 +8,9 @@
 // The scan's conventions are fla's, which has no such layer; the layer around it is ours, after the paper and
 // its code: rotation within the mini-batch, short convolutions without activation on queries and keys as in
 // its Mamba backbone (where both have one projection; here memories of a mixture have keys of their own), a
-// start that is learned, and names. Norm and gate behind it are those of the other cells here.
+// start that is learned, and names. Norm and gate behind it are those of the other cells here. The paper's
+// code differs from fla's scan: it takes the mean of a mini-batch's gradients, not their sum, gives each an η of
+// its own, and reads q + w ⊙ LN(o') + b.
 import { tttLinear as scanTttLinear, type TttLinearArguments } from '@mnemix/kernels';
 import {
   initLinear,
@@ -49,7 +51,10 @@ export interface TttLinearConfig {
   readonly expandK?: number;
   /** All heads' value width over d: equal to that of the keys. Default 1. */
   readonly expandV?: number;
-  /** Tokens whose gradients are taken at the same map: what the memory is, not how it is computed. Default 16. */
+  /**
+   * Tokens whose gradients are taken at the same map: what the memory is, not how it is computed.
+   * Default 16.
+   */
   readonly miniBatch?: number;
   /** Largest step size, times the width D of a head. Default 1. */
   readonly stepSize?: number;
@@ -93,6 +98,7 @@ interface TttLinearInputs
   readonly norm: InnerNormParams;
 }
 
+/** The TTT-linear memory, whose heads are square. @throws MnemixError `config` */
 export function tttLinear(
   options: TttLinearConfig,
 ): MemoryCell<TttLinearParams, TttLinearState, TttLinearInputs> {

@@ -1,4 +1,4 @@
-/** Gated slot attention as fla's layer computes it: m slots a head, with keys and values that forget alike. */
+/** Gated slot attention as fla's layer computes it: m slots a head, whose keys and values forget alike. */
 import { at, headOf, joinHeads, linear, map, nd, reshape, stack, type NdArray } from './array.ts';
 import { rmsNorm, silu, softmax, softplus } from './blocks.ts';
 import { parameter, projectHeads, projectOutput, setting, type CellOracle, type CellState } from './cells.ts';
