@@ -106,8 +106,8 @@ export function formatRecallCheck(results: readonly RecallResult[], { steps }: {
       `or after ${steps} steps.`,
     '',
     `Why ${100 * LEVEL} %: a guess among all values is right in 3 %, one among the eight values of the sequence in 12.5 %, which is ` +
-      'where every model waits until it begins to bind keys to values; nine in ten is out of reach unless nearly all pairs are bound ' +
-      'and kept apart. ' +
+      'where every model waits until it begins to bind keys to values; half is four times that, out of reach unless most pairs are ' +
+      'bound and told apart. ' +
       (missed === 0
         ? `All ${results.length} reach it.`
         : `${missed} of ${results.length} miss it (in bold).`),
