@@ -4,7 +4,6 @@
 import { deltaRule, l2Norm, logDecayGate } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
-  checkConfig,
   mul,
   ones,
   sigmoid,
@@ -15,9 +14,10 @@ import {
   type TensorTree,
 } from '@mnemix/tensor';
 import { convolutions, type WindowState } from './convolutions.ts';
+import { groupedSizes } from './delta-family.ts';
 import { repeatHeads, toHeads } from './heads.ts';
 import { initDecay } from './initial-decay.ts';
-import { checkCount, complete, ratioSize } from './options.ts';
+import { checkCount, complete } from './options.ts';
 import { readout, type NormParams } from './readout.ts';
 
 export interface GatedDeltaNetConfig {
@@ -100,16 +100,7 @@ export function gatedDeltaNetCell(
 ): MemoryCell<GatedDeltaNetParams, GatedDeltaNetState, GatedDeltaNetInputs> {
   const { width, heads, headWidth, valueHeads, convolution, gate, negativeEigenvalues, normEps } = config;
   checkCount(`${cell}(convolution)`, convolution);
-  checkCount(`${cell}(valueHeads)`, valueHeads);
-  checkConfig(
-    valueHeads % heads === 0,
-    `${cell}(valueHeads)`,
-    `${valueHeads} value heads cannot share ${heads} key heads evenly.`,
-    'Make valueHeads a multiple of heads.',
-  );
-  const valueWidth = ratioSize(`${cell}(expandV)`, headWidth, config.expandV);
-  const keySize = heads * headWidth;
-  const valueSize = valueHeads * valueWidth;
+  const { valueWidth, keySize, valueSize, group } = groupedSizes(cell, config);
   const short = convolutions(cell, convolution, { q: keySize, k: keySize, v: valueSize });
 
   return {
@@ -145,7 +136,6 @@ export function gatedDeltaNetCell(
         v: context.linear(params.v_proj),
       });
       const beta = sigmoid(context.linear(params.b_proj));
-      const group = valueHeads / heads;
       return {
         q: repeatHeads(l2Norm(toHeads(values.q, heads)) as Tensor3D, group),
         k: repeatHeads(l2Norm(toHeads(values.k, heads)) as Tensor3D, group),
