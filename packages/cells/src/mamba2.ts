@@ -54,6 +54,11 @@ export interface Mamba2Config {
   readonly dtMin?: number;
   /** Upper limit of dt. Default none. */
   readonly dtMax?: number;
+  /**
+   * Upper end of the uniform draw of A = e^{A_log} at the start, from a sixteenth of it; smaller values start with longer
+   * memories. Default 16, as in the paper.
+   */
+  readonly initialDecay?: number;
   readonly normEps?: number;
 }
 
@@ -96,6 +101,7 @@ export const mamba2Defaults = {
   convolution: 4,
   dtMin: 0,
   dtMax: undefined,
+  initialDecay: 16,
   normEps: 1e-5,
 };
 
@@ -116,7 +122,7 @@ export function mamba2Cell(
   config: CompleteMamba2Config,
   further = 0,
 ): MemoryCell<Mamba2Params, Mamba2State, Mamba2Inputs> {
-  const { width, heads, stateWidth, groups, convolution, dtMin, dtMax, normEps } = config;
+  const { width, heads, stateWidth, groups, convolution, dtMin, dtMax, initialDecay, normEps } = config;
   for (const key of ['stateWidth', 'groups', 'convolution'] as const)
     checkCount(`${cell}(${key})`, config[key]);
   const valueSize = ratioSize(`${cell}(expand)`, width, config.expand);
@@ -137,6 +143,12 @@ export function mamba2Cell(
     `${cell}(dtMin)`,
     `dt cannot lie between ${dtMin} and ${dtMax ?? Infinity}.`,
     'Use 0 ≤ dtMin < dtMax.',
+  );
+  checkConfig(
+    initialDecay > 0,
+    `${cell}(initialDecay)`,
+    `it is ${initialDecay}.`,
+    'Use a positive number: 16 is usual, less remembers longer at the start.',
   );
   const bound = convolution ** -0.5; // PyTorch's default for the bias of a convolution
   const stateSize = groups * stateWidth;
@@ -160,7 +172,7 @@ export function mamba2Cell(
         weight: initConvolution(rng.fold('conv1d'), channels, convolution).weight,
         bias: rng.fold('conv1d.bias').uniform([channels], -bound, bound) as Tensor1D,
       },
-      ...initDecay(rng, { rates: heads, lowest: 1, highest: 16 }),
+      ...initDecay(rng, { rates: heads, lowest: initialDecay / 16, highest: initialDecay }),
       D: ones([heads]) as Tensor1D,
       norm: { weight: ones([valueSize]) as Tensor1D },
       out_proj: initLinear(rng.fold('out_proj'), valueSize, width),

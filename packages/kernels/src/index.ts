@@ -21,3 +21,5 @@ export * from './linear/index.ts';
 export * from './ttt-linear/index.ts';
 export * from './titans/index.ts';
 export * from './mesa/index.ts';
+export * from './innovation/index.ts';
+export * from './select-slots/index.ts';

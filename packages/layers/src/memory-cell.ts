@@ -2,12 +2,23 @@
 // mixer that one memory alone is. A Mixture-of-Memories runs the same cell over many memories at once.
 import { batchSequences, type ScanOptions, type Sequences } from '@mnemix/kernels';
 import {
+  add,
   checkShapes,
   countElements,
+  div,
+  mean,
+  mul,
+  noGrad,
   reshape,
+  slice,
+  sqrt,
+  sub,
+  sum,
   tidy,
   type ParamTree,
   type Rng,
+  type Tensor,
+  type Tensor1D,
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
@@ -80,6 +91,11 @@ export interface MemoryCell<P extends CellParams = CellParams, S extends State =
     sequences: Sequences,
     algorithm?: ScanAlgorithm,
   ): { o: Tensor3D; state: S };
+  /**
+   * What to change about the inputs so that each token asks the memory for what it holds under the token's own key, and what it
+   * should return then [N, heads, dv], as the first dv of what `scan` reads. Cells that write a value for a key have it.
+   */
+  selfRecall?(inputs: I): { readonly asked: Partial<I>; readonly expected: Tensor3D };
   /** Norm, gate and output projection: o [N, heads, read width], x [N,d] → [N,d]. */
   readout(params: P, o: Tensor3D, x: Tensor2D): Tensor2D;
 }
@@ -105,9 +121,21 @@ export function soloContext<S extends State>(
   };
 }
 
+/**
+ * 1 − cos between what was read [N, H, ≥ dv] and what was expected [N, H, dv], mean over the heads: [N]. Sizes do not count, since
+ * cells scale queries as they please.
+ */
+function recallError(read: Tensor3D, expected: Tensor3D): Tensor1D {
+  const found = slice(read, [0, 0, 0], expected.shape);
+  const dot = (a: Tensor, b: Tensor): Tensor => sum(mul(a, b), 2);
+  const norms = sqrt(mul(dot(found, found), dot(expected, expected)));
+  return mean(sub(1, div(dot(found, expected), add(norms, 1e-12))), 1) as Tensor1D;
+}
+
 /** A cell alone is a mixer: one memory that every token is written to. */
 export function asMixer<P extends CellParams, S extends State, I>(cell: MemoryCell<P, S, I>): Mixer<P, S> {
-  const forward: Mixer<P, S>['forward'] = (params, x, { state, segments, crossLayer } = {}) => {
+  const forward: Mixer<P, S>['forward'] = (params, x, options = {}) => {
+    const { state, segments, crossLayer } = options;
     const where = `${cell.name}.forward`;
     const { B: batch = 0, T: tokens = 0 } = checkShapes(where, { x: [x, ['B', 'T', cell.width]] });
     return tidy(() => {
@@ -117,13 +145,21 @@ export function asMixer<P extends CellParams, S extends State, I>(cell: MemoryCe
       const inputs = cell.project(params, soloContext(rows, sequences, state, crossLayer));
       const { o, state: next } = cell.scan(inputs, state, sequences);
       const y = reshape(cell.readout(params, o, rows), x.shape) as Tensor3D;
-      return { y, state: next, aux: {}, handOn: cell.handOn?.(inputs) } as never;
+      const test = options.selfRecall ? cell.selfRecall?.(inputs) : undefined;
+      const aux = test && {
+        selfRecall: noGrad(() => {
+          const { o: recalled } = cell.scan({ ...inputs, ...test.asked }, state, sequences);
+          return recallError(recalled, test.expected);
+        }),
+      };
+      return { y, state: next, aux: aux ?? {}, handOn: cell.handOn?.(inputs) } as never;
     });
   };
   return {
     name: cell.name,
     config: cell.config,
     width: cell.width,
+    recallsItself: cell.selfRecall !== undefined,
     sharedParameters: cell.sharedParameters,
     init: cell.init,
     initialState: (sequences) => zeroState<S>(cell.stateShape(sequences)),

@@ -41,9 +41,11 @@ export interface ForwardOptions<S extends State = State> {
   /** The documents of a packed or padded batch; the state then has one entry for each of them. */
   readonly segments?: Segments | undefined;
   readonly crossLayer?: CrossLayer | undefined;
+  /** Report `aux.selfRecall` [B·T]: how badly the memory returns each token's value for its own key, 0 … 2. */
+  readonly selfRecall?: boolean | undefined;
 }
 
-/** What a mixer reports beside its output, e.g. MoM's `routing`; keyed by kind, never read by other mixers. */
+/** What a mixer reports beside its output, e.g. MoM's `routing`; keyed by kind. Other mixers read only what they asked for. */
 export type Aux = { readonly [kind: string]: TensorTree };
 
 export interface MixerResult<S extends State = State> {
@@ -60,6 +62,8 @@ export interface Mixer<P extends ParamTree = ParamTree, S extends State = State>
   readonly config: Readonly<Record<string, unknown>>;
   /** Model width d. */
   readonly width: number;
+  /** Whether it can report `selfRecall`. */
+  readonly recallsItself?: boolean | undefined;
   /** Parameters that this mixer shares with its like in other layers; the model owns them. */
   readonly sharedParameters?: SharedParameters | undefined;
   init(rng: Rng): P;

@@ -45,7 +45,7 @@ const record =
       check(below(key), (value as Record<string, unknown>)[key]);
   };
 
-/** A mixer that says its type; the cell itself checks what belongs to it. */
+/** A mixer that says its type; cells and B'MOJO check themselves what belongs to them. */
 const named = isOf('an object with a type', (value) => isObject(value) && typeof value.type === 'string');
 
 const momMixer = record({
@@ -59,7 +59,9 @@ const momMixer = record({
 
 const mixer: Check = (where, value) => {
   named(where, value);
-  if ((value as { type: string }).type === 'mom') momMixer(where, value);
+  const { type, fading } = value as { type: string; fading?: unknown };
+  if (type === 'mom') momMixer(where, value);
+  if (type === 'bmojo' && fading !== undefined) mixer(`${where}.fading`, fading);
 };
 
 const mixers: Check = (where, value) => {

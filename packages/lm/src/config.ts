@@ -1,4 +1,5 @@
 // A language model as plain data.
+import { bmojo, type BmojoConfig, type EideticConfig, type MemoryPolicyConfig } from '@mnemix/bmojo';
 import { cellEntry, type CellConfigs, type CellName } from '@mnemix/cells';
 import {
   asMixer,
@@ -26,7 +27,14 @@ export interface MomMixerConfig {
 /** Softmax attention, whole or in a sliding window: the other half of hybrid models. */
 export type AttentionMixerConfig = { readonly type: 'attention' } & Omit<SoftmaxAttentionConfig, 'width'>;
 
-export type MixerConfig = CellConfig | MomMixerConfig | AttentionMixerConfig;
+/** B'MOJO, or without `eidetic` B'MOJO-F, over any other mixer as its fading memory. */
+export interface BmojoMixerConfig extends Omit<BmojoConfig, 'width' | 'fading' | 'eidetic'> {
+  readonly type: 'bmojo';
+  readonly fading?: CellConfig | MomMixerConfig;
+  readonly eidetic?: Omit<EideticConfig, 'policy'> & { readonly policy?: MemoryPolicyConfig };
+}
+
+export type MixerConfig = CellConfig | MomMixerConfig | AttentionMixerConfig | BmojoMixerConfig;
 
 /** What follows each mixer: a SwiGLU, or the channel mix of RWKV-6 or RWKV-7. */
 export interface MlpConfig {
@@ -91,6 +99,11 @@ export function buildMixer(
   if (config.type === 'attention') {
     const { type: _, ...options } = config;
     return softmaxAttention({ ...options, width }) as unknown as Mixer;
+  }
+  if (config.type === 'bmojo') {
+    const { type: _, fading, ...options } = config;
+    const mixer = bmojo({ ...options, width, fading: fading && buildMixer(fading, width, place) });
+    return mixer as unknown as Mixer;
   }
   if (config.type !== 'mom') return asMixer(buildCell(config, width, place, 'mixer')) as unknown as Mixer;
   const { type: _, cell, ...options } = config;

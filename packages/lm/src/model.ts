@@ -1,9 +1,10 @@
 // Residual blocks stacked to a language model, with fla's parameter names:
 //   h ← h + mixer(norm(h)) ; h ← h + mlp(norm(h)) ; logits = W_head norm(h)
-import { crossEntropy, type Segments } from '@mnemix/kernels';
+import { crossEntropy } from '@mnemix/kernels';
 import {
   initNormal,
   linear,
+  type CrossLayer,
   type ForwardOptions,
   type LinearParams,
   type SharedParameter,
@@ -99,9 +100,19 @@ export interface LanguageModel {
   /** ids int32 [B,T], as `tokenTensor` makes them: host backends refuse ids out of range, WebGPU cannot see them. */
   forward(params: LmParams, ids: Tensor2D, options?: ForwardOptions<LmState>): LmForward;
   /** ids int32 [B], one token for each sequence → logits [B,V]. */
-  step(params: LmParams, ids: Tensor1D, state: LmState): { logits: Tensor2D; state: LmState };
+  step(
+    params: LmParams,
+    ids: Tensor1D,
+    state: LmState,
+    crossLayer?: CrossLayer,
+  ): { logits: Tensor2D; state: LmState };
   /** targets int32 [B,T]; −100 where there is no label. */
-  loss(params: LmParams, ids: Tensor2D, targets: Tensor2D, options?: { segments?: Segments }): LmLoss;
+  loss(
+    params: LmParams,
+    ids: Tensor2D,
+    targets: Tensor2D,
+    options?: Pick<ForwardOptions, 'segments' | 'crossLayer'>,
+  ): LmLoss;
   /** Bytes of the state of `sequences` sequences; with softmax attention, after `tokens` tokens. */
   stateBytes(sequences: number, tokens?: number): number;
   parameterCount(params: LmParams): { total: number; activated: number };
@@ -138,7 +149,7 @@ export function createLm(config: LmConfig): LanguageModel {
       Array.from(sharedParameters, ([name, { part }]) => [name, part(params.model[name] as Tensor, layer)]),
     );
 
-  const forward: LanguageModel['forward'] = (params, ids, { state, segments } = {}) => {
+  const forward: LanguageModel['forward'] = (params, ids, { state, segments, crossLayer: given } = {}) => {
     const { B: batch = 0, T: tokens = 0 } = checkShapes('lm.forward', { ids: [ids, ['B', 'T']] });
     if (state !== undefined) checkLayers(state, layers);
     return tidy(() => {
@@ -146,7 +157,7 @@ export function createLm(config: LmConfig): LanguageModel {
       const { embeddings, layers: blockParams, norm: lastNorm } = params.model;
       const known = checkedIds(reshape(ids, [rows]), vocabSize, 'lm.forward(ids)');
       let h = gatherRows(embeddings.weight, known) as Tensor2D;
-      let handedOn: TokenRows = {};
+      let handedOn: TokenRows = given?.tokens ?? {};
       const routings: RoutingSample[] = [];
       const states = blocks.map((block, layer) => {
         const own = blockParams[layer] as BlockParams;
@@ -215,17 +226,17 @@ export function createLm(config: LmConfig): LanguageModel {
 
     forward,
 
-    step: (params, ids, state) =>
+    step: (params, ids, state, crossLayer) =>
       tidy(() => {
         const { B: batch = 0 } = checkShapes('lm.step', { ids: [ids, ['B']] });
-        const result = forward(params, reshape(ids, [batch, 1]), { state });
+        const result = forward(params, reshape(ids, [batch, 1]), { state, crossLayer });
         return { logits: reshape(result.logits, [batch, vocabSize]), state: result.state } as never;
       }),
 
-    loss: (params, ids, targets, { segments } = {}) =>
+    loss: (params, ids, targets, options = {}) =>
       tidy(() => {
         checkShapes('lm.loss', { ids: [ids, ['B', 'T']], targets: [targets, ['B', 'T']] });
-        const { logits, routings } = forward(params, ids, { segments });
+        const { logits, routings } = forward(params, ids, options);
         const flat = reshape(logits, [ids.size, vocabSize]) as Tensor2D;
         const labels = reshape(targets, [ids.size]) as Tensor1D;
         const { loss, correct, counted } = crossEntropy(

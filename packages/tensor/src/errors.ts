@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'state' // a recurrent state does not belong to this mixer or batch
   | 'checkpoint' // a checkpoint is damaged, of another model, or incomplete
   | 'file' // a file is missing, empty or unreadable
+  | 'store' // a store of entries cannot be opened, read or written
   | 'backend' // no device, or the device failed
   | 'kernel' // a fused op failed to compile or run
   | 'diverged'; // training produced a value that is not finite

@@ -5,6 +5,7 @@
 export * from './array.ts';
 export * from './balance.ts';
 export * from './blocks.ts';
+export * from './bmojo.ts';
 export * from './cells.ts';
 export * from './comba-cell.ts';
 export * from './delta-cells.ts';
