@@ -142,8 +142,11 @@ const TABLE = 1024;
  * be measured against.
  */
 export function random({ seed = 0 }: { readonly seed?: number } = {}): MemoryPolicy {
-  const table = (label: string): Tensor2D =>
-    tensor2d(Float32Array.from(Rng.of(seed).fold(label).uniformArray(TABLE, 0, 1)), [TABLE, 1]);
+  const drawTable = (label: string): Float32Array =>
+    Float32Array.from(Rng.of(seed).fold(label).uniformArray(TABLE));
+  const [lowTable, highTable] = [drawTable('low'), drawTable('high')];
+  const entries = (table: Float32Array, index: Tensor): Tensor =>
+    gatherRows(tensor2d(table, [TABLE, 1]), cast(index, 'int32'));
   return {
     name: 'random',
     config: { seed },
@@ -151,10 +154,7 @@ export function random({ seed = 0 }: { readonly seed?: number } = {}): MemoryPol
       const high = quotient(rowPosition, TABLE);
       const low = sub(rowPosition, mul(high, TABLE));
       const again = sub(high, mul(quotient(high, TABLE), TABLE));
-      const drawn = add(
-        gatherRows(table('low'), cast(low, 'int32')),
-        gatherRows(table('high'), cast(again, 'int32')),
-      );
+      const drawn = add(entries(lowTable, low), entries(highTable, again));
       const fraction = sub(drawn, cast(greaterEqual(drawn, 1), 'float32'));
       return reshape(fraction, [rowPosition.size]) as Tensor1D;
     },
@@ -190,9 +190,12 @@ export const selfRecall = (): MemoryPolicy => ({
   score: ({ selfRecall: error }) => error as Tensor1D,
 });
 
+/** The smallest normal float32: a score of 0 is worth this little, and still worth an empty slot. */
+const LEAST = 2 ** -126;
+
 /**
- * The same, with memories that age: a score s counts as s·e^{−rate·age}. Since all age alike, comparing ln s + rate·position at any
- * time is the same, and ranks need never be looked at again.
+ * The same, with memories that age: a score s ≥ 0 counts as s·e^{−rate·age}. Since all age alike, comparing ln s + rate·position at
+ * any time is the same, and ranks need never be looked at again.
  *
  * @param rate per token
  */
@@ -209,7 +212,7 @@ export function ageing(policy: MemoryPolicy, rate: number): MemoryPolicy {
     config: { ...policy.config, ageing: rate },
     evict: (scores, context) => {
       const order = policy.evict?.(scores, context) ?? scores;
-      return add(log(order), mul(context.rowPosition, rate)) as Tensor1D;
+      return add(log(add(order, LEAST)), mul(context.rowPosition, rate)) as Tensor1D;
     },
   };
 }

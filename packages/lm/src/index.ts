@@ -8,4 +8,5 @@ export * from './model.ts';
 export * from './pretrained.ts';
 export * from './safetensors.ts';
 export * from './sampling.ts';
+export * from './saved-state.ts';
 export * from './tokens.ts';

@@ -1,6 +1,6 @@
-// Checkpoint folders on disk. Node only; browsers fetch the files themselves and use readPretrained.
+// Checkpoint folders, and states of streams, on disk. Node only; browsers fetch the files themselves and use readPretrained.
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MnemixError } from '@mnemix/tensor';
 import { syncFolder, writeFlushed } from './durable-file.ts';
 import {
@@ -10,6 +10,8 @@ import {
   type Pretrained,
   type WriteOptions,
 } from './pretrained.ts';
+import type { LanguageModel, LmState } from './model.ts';
+import { readState, writeState } from './saved-state.ts';
 import { isWeightsFile } from './shards.ts';
 
 export { syncFolder, writeFlushed };
@@ -65,6 +67,40 @@ export async function savePretrained(
   } catch (cause) {
     throw cause instanceof MnemixError ? cause : fileError(folder, 'written', cause);
   }
+}
+
+/**
+ * Saves what a model remembers of its streams to a file. A process that is killed leaves the old file or the new one.
+ *
+ * @throws MnemixError `file` where it cannot be written
+ */
+export async function saveState(path: string, state: LmState): Promise<void> {
+  const bytes = await writeState(state);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFlushed(path + PARTIAL, bytes);
+    await rename(path + PARTIAL, path);
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    // What went wrong is told; that there may be nothing to take away is not.
+    await rm(path + PARTIAL, { force: true }).catch(() => undefined);
+    throw fileError(path, 'written', cause);
+  }
+}
+
+/**
+ * Loads a state that {@link saveState} wrote, for the same model or one with more eidetic slots.
+ *
+ * @throws MnemixError `file`, `checkpoint` for a damaged file, `state` for that of another model
+ */
+export async function loadState(path: string, model: LanguageModel): Promise<LmState> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    throw fileError(path, 'read', cause);
+  }
+  return readState(bytes, model, path);
 }
 
 /** Puts the files that were written in place of the folder's checkpoint; config.json comes last. */
