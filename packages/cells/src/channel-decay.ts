@@ -19,7 +19,7 @@ import {
   type Tensor3D,
 } from '@mnemix/tensor';
 import { toHeads } from './heads.ts';
-import { initDecay } from './initial-decay.ts';
+import { checkInitialDecay, initDecay } from './initial-decay.ts';
 
 export interface ChannelDecayOptions {
   /** Bound g from below, g = b·σ(e^{A_log}(f + dt_bias)), instead of leaving it open. Default false. */
@@ -83,13 +83,8 @@ export function channelDecay(
     'a bounded gate starts with A_log = 0.',
     'Leave initialDecay out, or safeGate.',
   );
-  checkConfig(
-    initialDecay === undefined || initialDecay > 0,
-    `${cell}(initialDecay)`,
-    `it is ${initialDecay}.`,
-    'Use a number above 0; 16 is usual.',
-  );
   const [bound, highest] = [lowerBound ?? -5, initialDecay ?? 16];
+  checkInitialDecay(cell, highest);
   const perChannel = (x: Tensor1D): Tensor1D =>
     reshape(tile(expandDims(x, 1), [1, headWidth]), [heads * headWidth]) as Tensor1D;
 

@@ -5,7 +5,7 @@
 // y = W_o( RMSNorm(o) ⊙ σ(W_g x) ). It erases from the state before the token's decay. Normalised, p is k but for
 // the norm's ε: the inner decay reaches the output through q̃. Parameters, computation and start are those of
 // fla's Comba and its kernels.
-import { deltaRule, l2Norm, logDecayGate } from '@mnemix/kernels';
+import { deltaRule, l2Norm, logDecayGate, type DeltaRuleArguments } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   checkConfig,
@@ -24,8 +24,10 @@ import {
 import type { WindowState } from './convolutions.ts';
 import { groupedSizes, siluConvolutions } from './delta-family.ts';
 import { repeatHeads, toHeads } from './heads.ts';
-import { initDecay } from './initial-decay.ts';
+import { checkInitialDecay, initDecay } from './initial-decay.ts';
+import { memoryScan } from './memory-scan.ts';
 import { complete } from './options.ts';
+import { askOwnKey } from './own-key.ts';
 import { readout, type NormParams } from './readout.ts';
 
 export interface CombaConfig {
@@ -70,6 +72,8 @@ export interface CombaParams extends CellParams {
   readonly decay?: Tensor1D;
   /** With the output correction, [H] */
   readonly D?: Tensor1D;
+  /** With the gate, [Hv·dv, d] */
+  readonly g_proj?: LinearParams;
   readonly o_norm: NormParams;
   readonly o_proj: LinearParams;
 }
@@ -109,6 +113,7 @@ export function comba(options: CombaConfig): MemoryCell<CombaParams, CombaState,
     'queries are not corrected.',
     'Leave it out, or outputCorrection: false.',
   );
+  checkInitialDecay('comba', config.initialDecay);
   const { valueWidth, keySize, valueSize, group } = groupedSizes('comba', config);
   const short = siluConvolutions('comba', config.convolution, { q: keySize, k: keySize, v: valueSize });
   const keys = (x: Tensor3D): Tensor3D => repeatHeads(l2Norm(x) as Tensor3D, group);
@@ -166,15 +171,13 @@ export function comba(options: CombaConfig): MemoryCell<CombaParams, CombaState,
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
-      const { o, state: memory } = deltaRule(
-        { ...inputs, initialState: state?.memory },
-        { ...algorithm, sequences, eraseBeforeDecay: true },
-      );
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, ...(windows ? { windows } : {}) } };
-    },
+    scan: memoryScan((tensors: DeltaRuleArguments, options) =>
+      deltaRule(tensors, { ...options, eraseBeforeDecay: true }),
+    ),
+
+    selfRecall: askOwnKey,
 
     readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps, 'sigmoid'),
+      readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps, 'sigmoid'),
   };
 }

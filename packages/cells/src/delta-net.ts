@@ -28,7 +28,9 @@ import {
 import { activations, type Activation } from './activations.ts';
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
+import { memoryScan } from './memory-scan.ts';
 import { choose, complete, headSizes } from './options.ts';
+import { askOwnKey } from './own-key.ts';
 import { readout, type NormParams } from './readout.ts';
 
 const norms = {
@@ -67,6 +69,8 @@ export interface DeltaNetParams extends CellParams {
   readonly q_proj: LinearParams;
   readonly k_proj: LinearParams;
   readonly v_proj: LinearParams;
+  /** With the gate, [H·dv, d] */
+  readonly g_proj?: LinearParams;
   readonly o_norm: NormParams;
   readonly o_proj: LinearParams;
 }
@@ -157,15 +161,10 @@ export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, De
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
-      const { o, state: memory } = deltaRule(
-        { ...inputs, initialState: state?.memory },
-        { ...algorithm, sequences },
-      );
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, ...(windows ? { windows } : {}) } };
-    },
+    scan: memoryScan(deltaRule),
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+    selfRecall: askOwnKey,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
   };
 }

@@ -16,8 +16,10 @@ import {
 import { convolutions, type WindowState } from './convolutions.ts';
 import { groupedSizes } from './delta-family.ts';
 import { repeatHeads, toHeads } from './heads.ts';
-import { initDecay } from './initial-decay.ts';
+import { checkInitialDecay, initDecay } from './initial-decay.ts';
+import { memoryScan } from './memory-scan.ts';
 import { checkCount, complete } from './options.ts';
+import { askOwnKey } from './own-key.ts';
 import { readout, type NormParams } from './readout.ts';
 
 export interface GatedDeltaNetConfig {
@@ -52,6 +54,8 @@ export interface GatedDeltaNetParams extends CellParams {
   readonly b_proj: LinearParams;
   readonly A_log: Tensor1D;
   readonly dt_bias: Tensor1D;
+  /** With the gate, [Hv·dv, d] */
+  readonly g_proj?: LinearParams;
   readonly o_norm: NormParams;
   readonly o_proj: LinearParams;
 }
@@ -100,6 +104,7 @@ export function gatedDeltaNetCell(
 ): MemoryCell<GatedDeltaNetParams, GatedDeltaNetState, GatedDeltaNetInputs> {
   const { width, heads, headWidth, valueHeads, convolution, gate, negativeEigenvalues, normEps } = config;
   checkCount(`${cell}(convolution)`, convolution);
+  checkInitialDecay(cell, config.initialDecay);
   const { valueWidth, keySize, valueSize, group } = groupedSizes(cell, config);
   const short = convolutions(cell, convolution, { q: keySize, k: keySize, v: valueSize });
 
@@ -150,15 +155,10 @@ export function gatedDeltaNetCell(
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
-      const { o, state: memory } = deltaRule(
-        { ...inputs, initialState: state?.memory },
-        { ...algorithm, sequences },
-      );
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, windows } };
-    },
+    scan: memoryScan(deltaRule),
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+    selfRecall: askOwnKey,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
   };
 }

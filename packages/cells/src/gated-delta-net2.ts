@@ -22,7 +22,9 @@ import { channelDecay, type ChannelDecayOptions, type ChannelDecayParams } from 
 import type { WindowState } from './convolutions.ts';
 import { groupedSizes, siluConvolutions } from './delta-family.ts';
 import { repeatHeads, toHeads } from './heads.ts';
+import { memoryScan } from './memory-scan.ts';
 import { complete } from './options.ts';
+import { askOwnKey } from './own-key.ts';
 import { readout, type NormParams } from './readout.ts';
 
 export interface GatedDeltaNet2Config extends ChannelDecayOptions {
@@ -138,13 +140,9 @@ export function gatedDeltaNet2(
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
-      const { o, state: memory } = deltaRule(
-        { ...inputs, initialState: state?.memory },
-        { ...algorithm, sequences },
-      );
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, ...(windows ? { windows } : {}) } };
-    },
+    scan: memoryScan(deltaRule),
+
+    selfRecall: askOwnKey,
 
     readout: ({ o_norm, o_proj, g_proj }, o, x) =>
       readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps, 'sigmoid'),

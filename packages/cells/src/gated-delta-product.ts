@@ -30,7 +30,7 @@ import {
 import type { WindowState } from './convolutions.ts';
 import { groupedSizes, siluConvolutions } from './delta-family.ts';
 import { fromHeads, repeatHeads, toHeads } from './heads.ts';
-import { initDecay } from './initial-decay.ts';
+import { checkInitialDecay, initDecay } from './initial-decay.ts';
 import { checkCount, complete } from './options.ts';
 import { readout, type NormParams } from './readout.ts';
 
@@ -76,6 +76,8 @@ export interface GatedDeltaProductParams extends CellParams {
   readonly A_log?: Tensor1D;
   /** With the forget gate, [Hv] */
   readonly dt_bias?: Tensor1D;
+  /** With the gate, [Hv·dv, d] */
+  readonly g_proj?: LinearParams;
   readonly o_norm: NormParams;
   readonly o_proj: LinearParams;
 }
@@ -117,6 +119,8 @@ export function gatedDeltaProduct(
     'nothing decays without a forget gate.',
     'Leave it out, or forgetGate: false.',
   );
+  const highestDecay = config.initialDecay ?? 16;
+  checkInitialDecay('gatedDeltaProduct', highestDecay);
   const { valueWidth, keySize, valueSize, group } = groupedSizes('gatedDeltaProduct', config);
   const [allKeys, allValues] = [steps * keySize, steps * valueSize];
   const short = siluConvolutions('gatedDeltaProduct', config.convolution, {
@@ -148,7 +152,7 @@ export function gatedDeltaProduct(
 
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
-      ...(forgetGate ? initDecay(rng, { rates: valueHeads, highest: config.initialDecay ?? 16 }) : {}),
+      ...(forgetGate ? initDecay(rng, { rates: valueHeads, highest: highestDecay }) : {}),
       ...short.init(rng),
       ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
       o_norm: { weight: ones([valueWidth]) as Tensor1D },
@@ -194,7 +198,6 @@ export function gatedDeltaProduct(
       };
     },
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
   };
 }

@@ -6,9 +6,7 @@ import {
   div,
   logSigmoid,
   maximum,
-  ones,
   zeros,
-  type Tensor1D,
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
@@ -17,8 +15,10 @@ import {
 import { activations, type Activation } from './activations.ts';
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
+import { memoryScan } from './memory-scan.ts';
 import { checkCount, choose, complete, headSizes } from './options.ts';
-import { normName, readout, type NormParams } from './readout.ts';
+import { askOwnKey } from './own-key.ts';
+import { swishReadout, type SwishReadoutParams } from './readout.ts';
 
 export interface GlaConfig {
   /** Model width d. */
@@ -45,16 +45,11 @@ export interface GlaConfig {
   readonly normEps?: number;
 }
 
-export interface GlaParams extends CellParams {
+export interface GlaParams extends CellParams, SwishReadoutParams {
   readonly q_proj: LinearParams;
   readonly k_proj: LinearParams;
   readonly v_proj: LinearParams;
   readonly gk_proj: readonly [LinearParams, LinearParams];
-  /** With the gate. */
-  readonly g_norm_swish_gate?: NormParams;
-  /** Without. */
-  readonly g_norm?: NormParams;
-  readonly o_proj: LinearParams;
 }
 
 export interface GlaState extends WindowState<'q' | 'k' | 'v'> {
@@ -82,11 +77,11 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
     gate: true,
     normEps: 1e-5,
   });
-  const { width, heads, gate, gateRank, gateNormalizer, clampMin, normEps } = config;
+  const { width, heads, gateRank, gateNormalizer, clampMin } = config;
   checkCount('gla(gateRank)', gateRank);
   const { keySize, valueSize } = headSizes('gla', config);
   const activate = choose('gla(activation)', activations, config.activation);
-  const norm = normName(gate);
+  const output = swishReadout(config, valueSize);
   const short = convolutions('gla', config.convolution, { q: keySize, k: keySize, v: valueSize });
 
   return {
@@ -100,9 +95,7 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
       ...short.init(rng),
-      ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
-      [norm]: { weight: ones([valueSize / heads]) as Tensor1D },
-      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+      ...output.init(rng),
       k_proj: initLinear(rng.fold('k_proj'), width, keySize),
       v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
       gk_proj: [
@@ -133,24 +126,10 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
-      const { o, state: memory } = diagonalDecay(
-        { ...inputs, initialState: state?.memory },
-        { ...algorithm, sequences },
-      );
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, windows } };
-    },
+    scan: memoryScan(diagonalDecay),
 
-    readout: (params, o, x) =>
-      readout(
-        {
-          norm: params[norm] as NormParams,
-          o_proj: params.o_proj,
-          g_proj: params.g_proj as LinearParams | undefined,
-        },
-        o,
-        x,
-        normEps,
-      ),
+    selfRecall: askOwnKey,
+
+    readout: output.apply,
   };
 }

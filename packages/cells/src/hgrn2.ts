@@ -27,6 +27,7 @@ import { fromHeads, toHeads } from './heads.ts';
 import { checkLayer } from './layer-position.ts';
 import { boundedGate, lowerBounds } from './lower-bound.ts';
 import { complete, headSizes } from './options.ts';
+import { askOwnKey } from './own-key.ts';
 import type { NormParams } from './readout.ts';
 
 export interface Hgrn2Config {
@@ -165,6 +166,8 @@ export function hgrn2(options: Hgrn2Config): MemoryCell<Hgrn2Params, Hgrn2State,
       );
       return { o: o as Tensor3D, state: { memory: memory as Tensor4D, windows } };
     },
+
+    selfRecall: askOwnKey,
 
     readout: ({ g_norm, o_proj }, o) =>
       linear(rmsNorm({ x: fromHeads(o), weight: g_norm.weight }, { eps: normEps }) as Tensor2D, o_proj),

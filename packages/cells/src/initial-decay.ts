@@ -1,5 +1,5 @@
 // Mamba's initial decay, which Gated DeltaNet and most gated memories after it start from.
-import { tensor1d, type Rng, type Tensor1D } from '@mnemix/tensor';
+import { checkConfig, tensor1d, type Rng, type Tensor1D } from '@mnemix/tensor';
 
 export interface InitialDecay {
   /** Entries of A_log. */
@@ -25,6 +25,20 @@ export function initDecay(
     A_log: tensor1d(Array.from(a, (value) => Math.log(Math.max(value, 1e-4)))),
     dt_bias: tensor1d(Array.from(dt, (value) => inverseSoftplus(Math.max(Math.exp(value), 1e-4)))),
   };
+}
+
+/**
+ * @param cell the function that received the option, for the error
+ * @param value upper end of the draw of A
+ * @throws MnemixError `config` unless it is a finite number above 0
+ */
+export function checkInitialDecay(cell: string, value: number): void {
+  checkConfig(
+    value > 0 && value < Infinity,
+    `${cell}(initialDecay)`,
+    `it is ${value}.`,
+    'Use a finite number above 0: 16 is usual, less remembers longer at the start.',
+  );
 }
 
 export const inverseSoftplus = (y: number): number => y + Math.log(-Math.expm1(-y));

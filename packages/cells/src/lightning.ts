@@ -5,22 +5,15 @@
 // in every layer.
 import { diagonalDecay } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
-import {
-  ones,
-  tensor2d,
-  tile,
-  type Tensor1D,
-  type Tensor2D,
-  type Tensor3D,
-  type Tensor4D,
-  type TensorTree,
-} from '@mnemix/tensor';
+import { tensor2d, tile, type Tensor2D, type Tensor3D, type Tensor4D, type TensorTree } from '@mnemix/tensor';
 import { activations, type Activation } from './activations.ts';
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { checkLayer, type LayerPosition } from './layer-position.ts';
+import { memoryScan } from './memory-scan.ts';
 import { choose, complete, headSizes } from './options.ts';
-import { normName, readout, type NormParams } from './readout.ts';
+import { askOwnKey } from './own-key.ts';
+import { swishReadout, type SwishReadoutParams } from './readout.ts';
 
 type Slopes = (head: number, heads: number, position: LayerPosition) => number;
 
@@ -57,15 +50,10 @@ export interface LightningConfig {
   readonly layers?: number;
 }
 
-export interface LightningParams extends CellParams {
+export interface LightningParams extends CellParams, SwishReadoutParams {
   readonly q_proj: LinearParams;
   readonly k_proj: LinearParams;
   readonly v_proj: LinearParams;
-  /** With the gate. */
-  readonly g_norm_swish_gate?: NormParams;
-  /** Without. */
-  readonly g_norm?: NormParams;
-  readonly o_proj: LinearParams;
 }
 
 export interface LightningState extends WindowState<'q' | 'k' | 'v'> {
@@ -95,13 +83,13 @@ export function lightning(
     layer: 0,
     layers: 1,
   });
-  const { width, heads, gate, normEps } = config;
+  const { width, heads } = config;
   checkLayer('lightning', config);
   const { keySize, valueSize } = headSizes('lightning', config);
   const activate = choose('lightning(activation)', activations, config.activation);
   const slope: Slopes = choose('lightning(slopes)', slopes, config.slopes);
   const decay = Array.from({ length: heads }, (_, head) => -slope(head, heads, config));
-  const norm = normName(gate);
+  const output = swishReadout(config, valueSize);
   const short = convolutions('lightning', config.convolution, { q: keySize, k: keySize, v: valueSize });
 
   return {
@@ -115,9 +103,7 @@ export function lightning(
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
       ...short.init(rng),
-      ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
-      [norm]: { weight: ones([valueSize / heads]) as Tensor1D },
-      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+      ...output.init(rng),
       k_proj: initLinear(rng.fold('k_proj'), width, keySize),
       v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
     }),
@@ -147,24 +133,10 @@ export function lightning(
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
-      const { o, state: memory } = diagonalDecay(
-        { ...inputs, initialState: state?.memory },
-        { ...algorithm, sequences },
-      );
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, windows } };
-    },
+    scan: memoryScan(diagonalDecay),
 
-    readout: (params, o, x) =>
-      readout(
-        {
-          norm: params[norm] as NormParams,
-          o_proj: params.o_proj,
-          g_proj: params.g_proj as LinearParams | undefined,
-        },
-        o,
-        x,
-        normEps,
-      ),
+    selfRecall: askOwnKey,
+
+    readout: output.apply,
   };
 }

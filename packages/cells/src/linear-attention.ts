@@ -146,6 +146,12 @@ export function linearAttention(
       return { o: div(numerator, add(denominator, 1e-10)) as Tensor3D, state: next };
     },
 
+    // Normalised values carry a further 1, which is not to be recalled.
+    selfRecall: ({ k, v }) => ({
+      asked: { q: k },
+      expected: slice(v, [0, 0, 0], [v.shape[0], heads, valueWidth]) as Tensor3D,
+    }),
+
     readout: ({ norm, o_proj }, o) =>
       linear(fromHeads(rmsNorm({ x: o, weight: norm.weight }, { eps: normEps }) as Tensor3D), o_proj),
   };

@@ -26,6 +26,7 @@ import {
   silu,
   softplus,
   split,
+  zerosLike,
   type Tensor,
   type Tensor1D,
   type Tensor2D,
@@ -34,7 +35,7 @@ import {
   type TensorTree,
 } from '@mnemix/tensor';
 import { fromHeads, repeatHeads, toHeads } from './heads.ts';
-import { initDecay } from './initial-decay.ts';
+import { checkInitialDecay, initDecay } from './initial-decay.ts';
 import { checkCount, complete, ratioSize } from './options.ts';
 import type { NormParams } from './readout.ts';
 
@@ -144,12 +145,7 @@ export function mamba2Cell(
     `dt cannot lie between ${dtMin} and ${dtMax ?? Infinity}.`,
     'Use 0 ≤ dtMin < dtMax.',
   );
-  checkConfig(
-    initialDecay > 0,
-    `${cell}(initialDecay)`,
-    `it is ${initialDecay}.`,
-    'Use a positive number: 16 is usual, less remembers longer at the start.',
-  );
+  checkInitialDecay(cell, initialDecay);
   const bound = convolution ** -0.5; // PyTorch's default for the bias of a convolution
   const stateSize = groups * stateWidth;
   const channels = valueSize + 2 * stateSize;
@@ -216,6 +212,9 @@ export function mamba2Cell(
         state: { memory: memory as Tensor4D, window },
       };
     },
+
+    // The skip is the token's own value, not what the memory holds.
+    selfRecall: ({ k, v, skip }) => ({ asked: { q: k, skip: zerosLike(skip) }, expected: v }),
 
     readout: ({ norm, out_proj }, o) => {
       const [y, z] = split(o, 2, 2) as Tensor3D[];

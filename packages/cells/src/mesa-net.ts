@@ -62,6 +62,8 @@ export interface MesaNetParams extends CellParams {
   readonly b_proj: LinearParams;
   /** [H·dk] */
   readonly lambda_params: Tensor1D;
+  /** With the gate, [H·dv, d] */
+  readonly g_proj?: LinearParams;
   readonly o_norm: NormParams;
   readonly o_proj: LinearParams;
 }
@@ -162,7 +164,6 @@ export function mesaNet(options: MesaNetConfig): MemoryCell<MesaNetParams, MesaN
       };
     },
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
   };
 }

@@ -1,7 +1,7 @@
 // The way out of a memory: RMSNorm of each head, an optional gate, the output projection.
 import { rmsNorm, rmsNormGated, type RmsNormGatedOptions } from '@mnemix/kernels';
-import { linear, type LinearParams } from '@mnemix/layers';
-import type { Tensor1D, Tensor2D, Tensor3D } from '@mnemix/tensor';
+import { initLinear, linear, type LinearParams } from '@mnemix/layers';
+import { ones, type Rng, type Tensor1D, type Tensor2D, type Tensor3D } from '@mnemix/tensor';
 import { fromHeads, toHeads } from './heads.ts';
 
 export interface NormParams {
@@ -16,10 +16,6 @@ export interface ReadoutParams {
   /** [H·dv, d], or layers that come to that, in turn (a low rank); left out: no gate. */
   readonly g_proj?: LinearParams | readonly LinearParams[] | undefined;
 }
-
-/** fla's name of the norm in RetNet and GLA: fused with the gate, or alone. */
-export const normName = (gate: boolean): 'g_norm_swish_gate' | 'g_norm' =>
-  gate ? 'g_norm_swish_gate' : 'g_norm';
 
 /**
  * W_o( RMSNorm_head(o)·w ⊙ act(W_g x) ), with silu as in RetNet, GLA and Gated DeltaNet, or with a sigmoid as in
@@ -49,3 +45,47 @@ export function readout(
 
 const inTurn = (x: Tensor2D, layers: LinearParams | readonly LinearParams[]): Tensor2D =>
   [layers].flat().reduce((rows, layer) => linear(rows, layer), x);
+
+export interface SwishReadoutParams {
+  /** With the gate, [H·dv, d] */
+  readonly g_proj?: LinearParams;
+  /** With the gate. */
+  readonly g_norm_swish_gate?: NormParams;
+  /** Without. */
+  readonly g_norm?: NormParams;
+  readonly o_proj: LinearParams;
+}
+
+export interface SwishReadout {
+  init(rng: Rng): SwishReadoutParams;
+  /** As `readout`. */
+  apply(params: SwishReadoutParams, o: Tensor3D, x: Tensor2D): Tensor2D;
+}
+
+/**
+ * The readout of RetNet, GLA and their like, with silu for its gate or without any; fla's name of their norm says whether
+ * it is fused with the gate.
+ *
+ * @param valueSize H·dv
+ */
+export function swishReadout(
+  config: {
+    readonly width: number;
+    readonly heads: number;
+    readonly gate: boolean;
+    readonly normEps: number;
+  },
+  valueSize: number,
+): SwishReadout {
+  const { width, heads, gate, normEps } = config;
+  const normName = gate ? 'g_norm_swish_gate' : 'g_norm';
+  return {
+    init: (rng) => ({
+      ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
+      [normName]: { weight: ones([valueSize / heads]) as Tensor1D },
+      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+    }),
+    apply: ({ [normName]: norm, o_proj, g_proj }, o, x) =>
+      readout({ norm: norm as NormParams, o_proj, g_proj }, o, x, normEps),
+  };
+}

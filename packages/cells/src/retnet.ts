@@ -12,7 +12,6 @@ import {
 import {
   add,
   cast,
-  ones,
   tensor2d,
   tile,
   type Tensor1D,
@@ -24,7 +23,8 @@ import {
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { complete, headSizes } from './options.ts';
-import { normName, readout, type NormParams } from './readout.ts';
+import { askOwnKey } from './own-key.ts';
+import { swishReadout, type SwishReadoutParams } from './readout.ts';
 
 export interface RetNetConfig {
   /** Model width d. */
@@ -43,15 +43,10 @@ export interface RetNetConfig {
   readonly normEps?: number;
 }
 
-export interface RetNetParams extends CellParams {
+export interface RetNetParams extends CellParams, SwishReadoutParams {
   readonly q_proj: LinearParams;
   readonly k_proj: LinearParams;
   readonly v_proj: LinearParams;
-  /** With the gate. */
-  readonly g_norm_swish_gate?: NormParams;
-  /** Without. */
-  readonly g_norm?: NormParams;
-  readonly o_proj: LinearParams;
 }
 
 export interface RetNetState extends WindowState<'q' | 'k' | 'v'> {
@@ -77,9 +72,9 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
     gate: true,
     normEps: 1e-5,
   });
-  const { width, heads, gate, normEps } = config;
+  const { width, heads } = config;
   const { keySize, valueSize } = headSizes('retNet', config, 2);
-  const norm = normName(gate);
+  const output = swishReadout(config, valueSize);
   const short = convolutions('retNet', config.convolution, { q: keySize, k: keySize, v: valueSize });
   const decay = Array.from({ length: heads }, (_, h) => Math.log1p(-(2 ** (-5 - h))));
 
@@ -94,9 +89,7 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
       ...short.init(rng),
-      ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
-      [norm]: { weight: ones([valueSize / heads]) as Tensor1D },
-      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+      ...output.init(rng),
       k_proj: initLinear(rng.fold('k_proj'), width, keySize),
       v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
     }),
@@ -135,16 +128,8 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
       };
     },
 
-    readout: (params, o, x) =>
-      readout(
-        {
-          norm: params[norm] as NormParams,
-          o_proj: params.o_proj,
-          g_proj: params.g_proj as LinearParams | undefined,
-        },
-        o,
-        x,
-        normEps,
-      ),
+    selfRecall: askOwnKey,
+
+    readout: output.apply,
   };
 }

@@ -7,9 +7,7 @@ import {
   checkConfig,
   div,
   logSigmoid,
-  ones,
   zeros,
-  type Tensor1D,
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
@@ -18,8 +16,10 @@ import {
 import { activations, type Activation } from './activations.ts';
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
+import { memoryScan } from './memory-scan.ts';
 import { choose, complete, headSizes } from './options.ts';
-import { normName, readout, type NormParams } from './readout.ts';
+import { askOwnKey } from './own-key.ts';
+import { swishReadout, type SwishReadoutParams } from './readout.ts';
 
 export interface SimpleGlaConfig {
   /** Model width d. */
@@ -40,17 +40,12 @@ export interface SimpleGlaConfig {
   readonly normEps?: number;
 }
 
-export interface SimpleGlaParams extends CellParams {
+export interface SimpleGlaParams extends CellParams, SwishReadoutParams {
   readonly q_proj: LinearParams;
   readonly k_proj: LinearParams;
   readonly v_proj: LinearParams;
   /** [heads, d] and a bias */
   readonly gk_proj: LinearParams;
-  /** With the gate. */
-  readonly g_norm_swish_gate?: NormParams;
-  /** Without. */
-  readonly g_norm?: NormParams;
-  readonly o_proj: LinearParams;
 }
 
 export interface SimpleGlaState extends WindowState<'q' | 'k' | 'v'> {
@@ -78,7 +73,7 @@ export function simpleGla(
     gate: true,
     normEps: 1e-5,
   });
-  const { width, heads, gate, gateNormalizer, normEps } = config;
+  const { width, heads, gateNormalizer } = config;
   checkConfig(
     gateNormalizer > 0,
     'simpleGla(gateNormalizer)',
@@ -87,7 +82,7 @@ export function simpleGla(
   );
   const { keySize, valueSize } = headSizes('simpleGla', config);
   const activate = choose('simpleGla(activation)', activations, config.activation);
-  const norm = normName(gate);
+  const output = swishReadout(config, valueSize);
   const short = convolutions('simpleGla', config.convolution, { q: keySize, k: keySize, v: valueSize });
 
   return {
@@ -101,9 +96,7 @@ export function simpleGla(
     init: (rng) => ({
       q_proj: initLinear(rng.fold('q_proj'), width, keySize),
       ...short.init(rng),
-      ...(gate ? { g_proj: initLinear(rng.fold('g_proj'), width, valueSize) } : {}),
-      [norm]: { weight: ones([valueSize / heads]) as Tensor1D },
-      o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
+      ...output.init(rng),
       k_proj: initLinear(rng.fold('k_proj'), width, keySize),
       v_proj: initLinear(rng.fold('v_proj'), width, valueSize),
       gk_proj: { ...initLinear(rng.fold('gk_proj'), width, heads), bias: zeros([heads]) },
@@ -129,24 +122,10 @@ export function simpleGla(
       };
     },
 
-    scan: ({ windows, ...inputs }, state, sequences, algorithm) => {
-      const { o, state: memory } = diagonalDecay(
-        { ...inputs, initialState: state?.memory },
-        { ...algorithm, sequences },
-      );
-      return { o: o as Tensor3D, state: { memory: memory as Tensor4D, windows } };
-    },
+    scan: memoryScan(diagonalDecay),
 
-    readout: (params, o, x) =>
-      readout(
-        {
-          norm: params[norm] as NormParams,
-          o_proj: params.o_proj,
-          g_proj: params.g_proj as LinearParams | undefined,
-        },
-        o,
-        x,
-        normEps,
-      ),
+    selfRecall: askOwnKey,
+
+    readout: output.apply,
   };
 }

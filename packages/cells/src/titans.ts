@@ -61,6 +61,8 @@ export interface TitansParams extends CellParams {
   readonly titans_norm: InnerNormParams;
   /** M where a sequence starts, [heads, D, D] */
   readonly M0: Tensor3D;
+  /** With the gate, [H·D, d] */
+  readonly g_proj?: LinearParams;
   readonly o_norm: NormParams;
   readonly o_proj: LinearParams;
 }
@@ -175,7 +177,6 @@ export function titans(options: TitansConfig): MemoryCell<TitansParams, TitansSt
       };
     },
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
   };
 }

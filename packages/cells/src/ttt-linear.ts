@@ -79,6 +79,8 @@ export interface TttLinearParams extends CellParams {
   readonly W1: Tensor3D;
   /** c where a sequence starts, [heads, D] */
   readonly b1: Tensor2D;
+  /** With the gate, [H·D, d] */
+  readonly g_proj?: LinearParams;
   readonly o_norm: NormParams;
   readonly o_proj: LinearParams;
 }
@@ -200,7 +202,6 @@ export function tttLinear(
       };
     },
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj: g_proj as LinearParams | undefined }, o, x, normEps),
+    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
   };
 }

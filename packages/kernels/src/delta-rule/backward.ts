@@ -3,7 +3,7 @@
 import { add, concat, matMul, mul, neg, reshape, sub, sum, zeros, type Tensor } from '@mnemix/tensor';
 import { gateGradient } from '../portable/gate-gradient.ts';
 import { chunkOrder, decayed, perChunk, scanStates } from '../portable/state-scan.ts';
-import { deltaRuleChunks, type DeltaRuleChunks } from './chunk.ts';
+import { deltaRuleChunks, ownScore, type DeltaRuleChunks } from './chunk.ts';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleGradients } from './op.ts';
 
 export function deltaRuleBackward(
@@ -11,7 +11,7 @@ export function deltaRuleBackward(
   attrs: DeltaRuleAttrs,
 ): DeltaRuleGradients {
   const chunks = deltaRuleChunks(inputs, attrs);
-  const { layout, q, k, v, beta, erase, e, decay, readScores, eraseScores, toErase, initial } = chunks;
+  const { layout, q, k, v, beta, erase, e, decay, scores, toSeen, fromSeen, toErase, initial } = chunks;
   const [, heads, dk] = inputs.q.shape as [number, number, number];
   const dv = inputs.v.shape[2] as number;
   const dO = layout.split(dOutput);
@@ -19,30 +19,34 @@ export function deltaRuleBackward(
   const states = scanStates(matMul(decay.afterToken(k), writes, true, false), decay.whole, initial);
   const { dY, entering: dStates, final } = backwardScan(chunks, dO, reshape(dState, [layout.lanes, dk, dv]));
 
-  // Three ways from a write to a read or erasure: through the states between chunks, within the chunk, and (reads only)
-  // at the token itself.
+  // Three ways from a write to a read or erasure: through the states between chunks, within the chunk, and without decay:
+  // to the read of the token itself, and to the erasure of the one behind where that sees the state before its decay.
+  const [seen, dErased] = [toSeen(e), neg(toSeen(dY))];
   const dReads = matMul(dO, writes, false, true);
-  const dErases = neg(matMul(dY, writes, false, true));
+  const dErases = matMul(dErased, writes, false, true);
   const byState = {
     q: decay.throughToken(matMul(dO, states.entering, false, true)),
     e: neg(toErase(matMul(dY, states.entering, false, true))),
     k: decay.afterToken(matMul(writes, dStates, false, true)),
   };
   const byScores = {
-    q: readScores.pullX(dReads, k),
-    e: eraseScores.pullX(dErases, k),
-    k: add(readScores.pullY(dReads, q), eraseScores.pullY(dErases, e)),
+    q: scores.pullX(dReads, k),
+    e: scores.pullX(dErases, k),
+    k: add(scores.pullY(dReads, q), scores.pullY(dErases, seen)),
   };
-  const dOwnScore = sum(mul(dO, writes), 2, true);
-  const dK = add(add(byState.k, byScores.k), mul(dOwnScore, q));
-  const dE = add(byState.e, byScores.e);
+  const dOwnRead = ownScore(dO, writes);
+  const dOwnErase = attrs.eraseBeforeDecay ? ownScore(dErased, writes) : undefined;
+  const dReadK = add(add(byState.k, byScores.k), mul(dOwnRead, q));
+  const dK = dOwnErase ? add(dReadK, mul(dOwnErase, seen)) : dReadK;
+  const dSeen = dOwnErase ? add(byScores.e, mul(dOwnErase, k)) : byScores.e;
+  const dE = add(byState.e, fromSeen(dSeen));
   const dEraseKey = beta ? mul(dE, beta) : dE;
   const logDecay = gateGradient({
     logDecay: inputs.logDecay,
     layout,
     reads: [
       { x: q, byState: byState.q, byScores: byScores.q, ownGate: true },
-      { x: e, byState: byState.e, byScores: byScores.e, ownGate: !attrs.eraseBeforeDecay },
+      { x: seen, byState: toSeen(byState.e), byScores: byScores.e, ownGate: true },
     ],
     writes: [{ x: k, byState: byState.k, byScores: byScores.k }],
     throughChunk: { entering: states.entering, whole: decay.whole, dLeaving: dStates },
@@ -50,7 +54,7 @@ export function deltaRuleBackward(
 
   const none = () => zeros([0]);
   return {
-    q: mul(layout.join(add(add(byState.q, byScores.q), mul(dOwnScore, k))), attrs.scale),
+    q: mul(layout.join(add(add(byState.q, byScores.q), mul(dOwnRead, k))), attrs.scale),
     k: layout.join(inputs.erase ? dK : add(dK, dEraseKey)),
     v: layout.join(beta ? mul(dY, beta) : dY),
     beta: inputs.beta
@@ -72,9 +76,9 @@ function backwardScan(
   dO: Tensor,
   dFinal: Tensor,
 ): { dY: Tensor; entering: Tensor; final: Tensor } {
-  const { layout, q, k, e, decay, readScores, toErase, solve } = chunks;
+  const { layout, q, k, e, decay, scores, toErase, solve } = chunks;
   const each = (x: Tensor) => perChunk(x, layout.lanes);
-  const byScores = each(add(matMul(readScores.of(q, k), dO, true, false), mul(sum(mul(q, k), 2, true), dO)));
+  const byScores = each(add(matMul(scores.of(q, k), dO, true, false), mul(ownScore(q, k), dO)));
   const byReads = each(matMul(decay.throughToken(q), dO, true, false));
   const [keys, eraseKeys, solves] = [each(decay.afterToken(k)), each(toErase(e)), each(solve)];
   const whole = decay.whole && each(decay.whole);

@@ -1,6 +1,22 @@
 // The delta rule in chunks (WY form): what the tokens of a chunk correct in each other's writes is a triangular system,
 // solved for all chunks at once; only the correction against the entering state goes chunk after chunk.
-import { add, concat, matMul, mul, reshape, sub, sum, zeros, type Tensor } from '@mnemix/tensor';
+//
+// An erase key that sees the state before its token's decay sees it as the token before left it. So within a chunk it is
+// taken as a second query of that token: all scores then decay alike, and what takes no decay stands by itself.
+import {
+  add,
+  concat,
+  matMul,
+  mul,
+  oneHot,
+  range,
+  reshape,
+  sub,
+  sum,
+  zeros,
+  type Tensor,
+} from '@mnemix/tensor';
+import { earlier, later } from '../diagonal-plus-low-rank/chunk.ts';
 import { chunkLayout, fittingChunkSize, type ChunkLayout } from '../portable/chunk-layout.ts';
 import { chunkDecay, type Decay, type Scores } from '../portable/decay.ts';
 import { decayed, perChunk } from '../portable/state-scan.ts';
@@ -19,9 +35,11 @@ export interface DeltaRuleChunks {
   readonly erase: Tensor;
   /** The effective erase key e = β·erase. */
   readonly e: Tensor;
+  /** Rows of tokens as rows of the last token whose decay an erase key sees, its own or the one before; and back. */
+  readonly toSeen: (x: Tensor) => Tensor;
+  readonly fromSeen: (x: Tensor) => Tensor;
   readonly decay: Decay;
-  readonly readScores: Scores;
-  readonly eraseScores: Scores;
+  readonly scores: Scores;
   /** Decay from the state that enters the chunk to what an erase key sees. */
   readonly toErase: (x: Tensor) => Tensor;
   /** T = (I + L)^{-1} with L = ⟨E,K⟩^ρ, [P, C, C]. */
@@ -38,7 +56,11 @@ export function deltaRuleChunks(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs):
   const erase = inputs.erase ? layout.split(inputs.erase) : k;
   const e = beta ? mul(erase, beta) : erase;
   const decay = chunkDecay(inputs.logDecay && layout.split(inputs.logDecay), layout.chunkSize);
-  const eraseScores = decay.scores(attrs.eraseBeforeDecay ? 'before' : 'through');
+  const scores = decay.scores('through');
+  const before = attrs.eraseBeforeDecay;
+  const [toSeen, fromSeen] = before ? [later, earlier] : [same, same];
+  const seen = toSeen(e);
+  const eraseScores = scores.of(seen, k);
   return {
     layout,
     q: mul(layout.split(inputs.q), attrs.scale),
@@ -47,23 +69,32 @@ export function deltaRuleChunks(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs):
     beta,
     erase,
     e,
+    toSeen,
+    fromSeen,
     decay,
-    readScores: decay.scores('through'),
-    eraseScores,
-    toErase: attrs.eraseBeforeDecay ? decay.beforeToken : decay.throughToken,
-    solve: invertUnitLower(eraseScores.of(e, k)),
+    scores,
+    toErase: before ? decay.beforeToken : decay.throughToken,
+    solve: invertUnitLower(before ? earlier(add(eraseScores, onDiagonal(ownScore(seen, k)))) : eraseScores),
     initial: inputs.initialState
       ? reshape(inputs.initialState, [layout.lanes, dk, dv])
       : zeros([layout.lanes, dk, dv]),
   };
 }
 
+const same = (x: Tensor): Tensor => x;
+
+/** What each token's x has to do with its own y, x·y without decay: [P, C, 1]. */
+export const ownScore = (x: Tensor, y: Tensor): Tensor => sum(mul(x, y), 2, true);
+
+/** [P, C, 1] → [P, C, C]. */
+function onDiagonal(x: Tensor): Tensor {
+  const size = x.shape[1] as number;
+  return mul(x, oneHot(range(0, size, 1, 'int32'), size));
+}
+
 /** The chunk form, forward: V̂ = T (Y − (E⊙e^ρ) S), O = (Q⊙e^b) S + ⟨Q,K⟩^b V̂, and of each token's own write (q·k) v̂. */
 export function deltaRuleChunk(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs): DeltaRuleOutputs {
-  const { layout, q, k, v, beta, e, decay, readScores, toErase, solve, initial } = deltaRuleChunks(
-    inputs,
-    attrs,
-  );
+  const { layout, q, k, v, beta, e, decay, scores, toErase, solve, initial } = deltaRuleChunks(inputs, attrs);
   const { lanes } = layout;
   const written = perChunk(matMul(solve, beta ? mul(v, beta) : v), lanes);
   const erased = perChunk(matMul(solve, toErase(e)), lanes);
@@ -80,13 +111,10 @@ export function deltaRuleChunk(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs): 
   });
 
   const writes = concat(corrected, 0);
-  const earlier = add(
-    matMul(decay.throughToken(q), concat(entering, 0)),
-    matMul(readScores.of(q, k), writes),
-  );
-  const own = mul(sum(mul(q, k), 2, true), writes);
+  const ofOthers = add(matMul(decay.throughToken(q), concat(entering, 0)), matMul(scores.of(q, k), writes));
+  const own = mul(ownScore(q, k), writes);
   return {
-    o: layout.join(add(earlier, own)),
+    o: layout.join(add(ofOthers, own)),
     state: reshape(state, [attrs.count, lanes / attrs.count, k.shape[2] as number, v.shape[2] as number]),
     corrected: layout.join(writes),
   };
