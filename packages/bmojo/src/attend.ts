@@ -2,11 +2,9 @@
 // may be. Blocks of queries share their keys, so scores and reading are plain products; who sees whom is told from positions.
 import {
   add,
-  cast,
+  clipByValue,
   concat,
   greaterEqual,
-  less,
-  logicalAnd,
   matMul,
   max,
   mul,
@@ -40,6 +38,8 @@ export interface KeyGroup {
   readonly nearest: number;
   /** Seen up to below this distance. */
   readonly farthest: number;
+  /** Whether every query is among these keys, and sees itself. */
+  readonly holdsQuery?: boolean;
   /** From this distance on, queries and keys to be used instead: those of rotary positions that do not grow any further. */
   readonly clamped?: { readonly from: number; readonly queries: Tensor; readonly keys: Tensor } | undefined;
 }
@@ -75,28 +75,28 @@ export function attend(
     const size = group.positions.shape[2] as number;
     const keyPosition = reshape(group.positions, [lanes, 1, 1, size]);
     const distance = sub(reshape(positions, [lanes, 1, perBlock, 1]), keyPosition);
-    let visible = logicalAnd(greaterEqual(distance, group.nearest), greaterEqual(keyPosition, 0));
-    if (group.farthest < Infinity) visible = logicalAnd(visible, less(distance, group.farthest));
+    // Distances are whole numbers, and products of clipped ones are faster than comparisons.
+    const isThere = (x: Tensor): Tensor => clipByValue(x, 0, 1);
+    let visible = mul(isThere(sub(distance, group.nearest - 1)), isThere(add(keyPosition, 1)));
+    if (group.farthest < Infinity) visible = mul(visible, isThere(sub(group.farthest, distance)));
     let scores = scoresOf(group.queries, group.keys);
     if (group.clamped) {
       const far = scoresOf(group.clamped.queries, group.clamped.keys);
       scores = where(greaterEqual(distance, group.clamped.from), far, scores);
     }
-    return { scores, visible: cast(visible, 'float32') };
+    return { scores, visible };
   });
   const visible = concat(
     seen.map((group) => group.visible),
     3,
   );
-  const scores = add(
-    concat(
-      seen.map((group) => group.scores),
-      3,
-    ),
-    mul(sub(1, visible), HIDDEN),
+  const scores = concat(
+    seen.map((group) => group.scores),
+    3,
   );
-  // Whoever sees anybody has exact zeros for all others already.
-  const weights = mul(softmax(scores), max(visible, 3, true));
+  const shares = softmax(add(scores, mul(sub(1, visible), HIDDEN)));
+  // Whoever sees anybody has exact zeros for all others already; in a window everybody sees himself.
+  const weights = groups.some((group) => group.holdsQuery) ? shares : mul(shares, max(visible, 3, true));
   const sizes = groups.map((group) => group.positions.shape[2] as number);
   const reads = (split(weights, sizes, 3) as Tensor[]).map((part, i) => {
     const group = groups[i] as KeyGroup;

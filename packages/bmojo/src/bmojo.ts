@@ -19,7 +19,6 @@ import {
 } from '@mnemix/layers';
 import {
   add,
-  checkConfig,
   checkShapes,
   countElements,
   fill,
@@ -358,7 +357,8 @@ export function bmojo(options: BmojoConfig): BmojoMixer {
         if (eidetic.recalled > 0) {
           const recalled = state?.recalled ?? emptyRecalled(sequences.count, eidetic.recalled);
           groups.push(slotGroup(queries, recalledTokens(recalled, timeline.blocks, eidetic.span)));
-          next = { ...next, recalled };
+          // A tensor of its own, so that the old state may be freed.
+          next = { ...next, recalled: mapTree(recalled, (leaf) => leaf.clone()) };
         }
       }
       if (outputs && lengths.outputs > 0)
@@ -544,6 +544,7 @@ function windowGroup(
     positions,
     nearest,
     farthest,
+    holdsQuery: nearest === 0,
   };
 }
 

@@ -93,8 +93,20 @@ const SOURCES = ['tail', 'chunkEnds', 'offsetWindow', 'current', 'none'];
 /** @throws MnemixError `config`, naming the option, for what contradicts itself or is of the wrong kind */
 export function checkedConfig(options: BmojoConfig): CheckedConfig {
   checkKeys('bmojo: ', options, [
-    ...['width', 'heads', 'kvHeads', 'headWidth', 'window', 'inContext', 'fading', 'fadingTokens', 'eidetic'],
-    ...['qkNorm', 'ropeBase', 'tied', 'skip', 'normEps'],
+    'width',
+    'heads',
+    'kvHeads',
+    'headWidth',
+    'window',
+    'inContext',
+    'fading',
+    'fadingTokens',
+    'eidetic',
+    'qkNorm',
+    'ropeBase',
+    'tied',
+    'skip',
+    'normEps',
   ]);
   const { width, heads, window, fading, kvHeads = heads, inContext = true, qkNorm = true } = options;
   const { headWidth = width / heads, ropeBase = 0, tied = true, skip = false, normEps = 1e-5 } = options;
@@ -114,12 +126,19 @@ export function checkedConfig(options: BmojoConfig): CheckedConfig {
     'Make heads a multiple of kvHeads.',
   );
   checkConfig(
-    ropeBase >= 0 && (ropeBase === 0 || headWidth % 2 === 0),
+    Number.isFinite(ropeBase) && ropeBase >= 0 && (ropeBase === 0 || headWidth % 2 === 0),
     'bmojo(ropeBase)',
     `heads ${headWidth} wide cannot be rotated with base ${ropeBase}.`,
     'Use an even head width and a positive base, or ropeBase: 0 for no positions.',
   );
-  checkConfig(normEps >= 0, 'bmojo(normEps)', `it is ${normEps}.`, 'Use 1e-5.');
+  checkConfig(Number.isFinite(normEps) && normEps >= 0, 'bmojo(normEps)', `it is ${normEps}.`, 'Use 1e-5.');
+  for (const [name, value] of Object.entries({ inContext, qkNorm, tied, skip })) flag(name, value);
+  checkConfig(
+    fading === undefined || typeof fading.forward === 'function',
+    'bmojo(fading)',
+    'it is no mixer.',
+    'Pass a mixer: asMixer(cell) for a cell, or mom({ cell, … }).',
+  );
   checkConfig(
     fading === undefined || fading.width === width,
     'bmojo(fading)',
@@ -168,6 +187,7 @@ function checkedFadingTokens(options: FadingTokensConfig, window: number): Requi
     `Choose one of ${SOURCES.join(', ')}.`,
   );
   if (source === 'tail' || source === 'chunkEnds') count('fadingTokens.count', tokens);
+  flag('fadingTokens.norm', norm);
   checkConfig(
     source !== 'tail' || tokens <= window,
     'bmojo(fadingTokens.count)',
@@ -182,11 +202,18 @@ function checkedEidetic(
   { window, fading }: BmojoConfig,
 ): NonNullable<CheckedConfig['eidetic']> {
   checkKeys('bmojo: eidetic.', options, [
-    ...['slots', 'policy', 'refresh', 'payload', 'span', 'dedupe', 'recalled'],
+    'slots',
+    'policy',
+    'refresh',
+    'payload',
+    'span',
+    'dedupe',
+    'recalled',
   ]);
   const { slots, refresh = 'chunk', payload = 'input', span = 0, dedupe = false, recalled = 0 } = options;
   const given = options.policy ?? innovation();
-  const policy = 'score' in given ? given : memoryPolicy(given);
+  const policy = typeof given === 'object' && 'score' in given ? given : memoryPolicy(given);
+  flag('eidetic.dedupe', dedupe);
   count('eidetic.slots', slots, "Use at least one, or leave eidetic out for B'MOJO-F.");
   checkConfig(
     refresh === 'chunk' || refresh === 'token',
@@ -227,6 +254,15 @@ function checkedEidetic(
     'Use a cell that can, e.g. linear_attention, gla, delta_net or gated_delta_net, or the policy innovation.',
   );
   return { slots, policy, refresh, payload, span, dedupe, recalled };
+}
+
+function flag(name: string, value: boolean): void {
+  checkConfig(
+    typeof value === 'boolean',
+    `bmojo(${name})`,
+    `expected true or false, found ${String(value)}.`,
+    'Use true or false.',
+  );
 }
 
 function count(name: string, value: number, fix = 'Use a whole number from 1 on.'): void {

@@ -103,6 +103,8 @@ export interface InnovationOptions {
   readonly error?: InnovationError;
 }
 
+const ERRORS: readonly InnovationError[] = ['l2', 'l1', 'relL2'];
+
 /**
  * B'MOJO's choice (Zancato et al. 2024, Algorithm 1): how far the fading memory's output lies from what a short, fixed average of
  * those before it predicts.
@@ -116,6 +118,12 @@ export function innovation({
     'innovation(taps)',
     `they are [${taps.join(', ')}].`,
     'Use one positive number or more, the weight of the newest output first.',
+  );
+  checkConfig(
+    ERRORS.includes(error),
+    'innovation(error)',
+    `there is no "${String(error)}".`,
+    `Choose one of ${ERRORS.join(', ')}.`,
   );
   return {
     name: 'innovation',

@@ -1,6 +1,7 @@
 // @mnemix/layers: the contracts Mixer and MemoryCell, and the layers that they are built of.
 export * from './channel-mix.ts';
 export * from './convolution.ts';
+export * from './gated-convolution.ts';
 export * from './linear.ts';
 export * from './memory-cell.ts';
 export * from './mixer.ts';

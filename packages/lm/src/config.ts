@@ -3,12 +3,15 @@ import { bmojo, type BmojoConfig, type EideticConfig, type MemoryPolicyConfig } 
 import { cellEntry, type CellConfigs, type CellName } from '@mnemix/cells';
 import {
   asMixer,
+  gatedConvolution,
   softmaxAttention,
   type AnyCell,
+  type GatedConvolutionConfig,
   type Mixer,
   type SoftmaxAttentionConfig,
 } from '@mnemix/layers';
 import { mom } from '@mnemix/mom';
+import { checkKeys } from '@mnemix/tensor';
 
 /** A memory cell by name, with its own options; the model gives the width and the layer. */
 export type CellConfig = {
@@ -27,6 +30,9 @@ export interface MomMixerConfig {
 /** Softmax attention, whole or in a sliding window: the other half of hybrid models. */
 export type AttentionMixerConfig = { readonly type: 'attention' } & Omit<SoftmaxAttentionConfig, 'width'>;
 
+/** A gated short convolution: binds neighbouring tokens below layers that recall. */
+export type ConvolutionMixerConfig = { readonly type: 'convolution' } & Omit<GatedConvolutionConfig, 'width'>;
+
 /** B'MOJO, or without `eidetic` B'MOJO-F, over any other mixer as its fading memory. */
 export interface BmojoMixerConfig extends Omit<BmojoConfig, 'width' | 'fading' | 'eidetic'> {
   readonly type: 'bmojo';
@@ -34,7 +40,12 @@ export interface BmojoMixerConfig extends Omit<BmojoConfig, 'width' | 'fading' |
   readonly eidetic?: Omit<EideticConfig, 'policy'> & { readonly policy?: MemoryPolicyConfig };
 }
 
-export type MixerConfig = CellConfig | MomMixerConfig | AttentionMixerConfig | BmojoMixerConfig;
+export type MixerConfig =
+  | CellConfig
+  | MomMixerConfig
+  | AttentionMixerConfig
+  | ConvolutionMixerConfig
+  | BmojoMixerConfig;
 
 /** What follows each mixer: a SwiGLU, or the channel mix of RWKV-6 or RWKV-7. */
 export interface MlpConfig {
@@ -99,6 +110,10 @@ export function buildMixer(
   if (config.type === 'attention') {
     const { type: _, ...options } = config;
     return softmaxAttention({ ...options, width }) as unknown as Mixer;
+  }
+  if (config.type === 'convolution') {
+    checkKeys('mixer.', config, ['type', 'taps']);
+    return gatedConvolution({ width, taps: config.taps }) as unknown as Mixer;
   }
   if (config.type === 'bmojo') {
     const { type: _, fading, ...options } = config;

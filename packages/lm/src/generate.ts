@@ -1,5 +1,15 @@
 // Generation with a recurrent state: the prompt in one pass, then a token at a time at constant cost.
-import { AsyncScope, checkConfig, Rng, slice, tensor1d, tidy, type Tensor } from '@mnemix/tensor';
+import {
+  AsyncScope,
+  checkConfig,
+  leaves,
+  Rng,
+  slice,
+  tensor1d,
+  tidy,
+  type Tensor,
+  type TensorTree,
+} from '@mnemix/tensor';
 import type { LanguageModel, LmParams, LmState } from './model.ts';
 import { sampleToken, type SamplingOptions } from './sampling.ts';
 import { tokenTensor } from './tokens.ts';
@@ -13,6 +23,11 @@ export interface GenerateOptions extends SamplingOptions {
   readonly rng?: Rng;
   /** Continue from this state instead of from an empty memory; it stays valid. */
   readonly state?: LmState;
+  /**
+   * Sees the state after the prompt and after each token, and returns the one to go on with: the place to keep it, or to refresh the
+   * archives of B'MOJO layers. What it keeps it must clone.
+   */
+  readonly onState?: (state: LmState) => LmState;
 }
 
 /**
@@ -27,7 +42,7 @@ export async function* generate(
   prompt: readonly number[],
   options: GenerateOptions = {},
 ): AsyncGenerator<number, void, void> {
-  const { maxTokens = 64, endToken, rng = Rng.of(0), state: before, ...sampling } = options;
+  const { maxTokens = 64, endToken, rng = Rng.of(0), state: before, onState, ...sampling } = options;
   const { vocabSize } = model.config;
   checkConfig(
     prompt.length > 0,
@@ -46,7 +61,20 @@ export async function* generate(
   try {
     // Only logits and state outlive a turn; the ids end with the tidy.
     const turn = (run: () => { logits: Tensor; state: LmState }) =>
-      scope.run(() => tidy(() => run() as never) as { logits: Tensor; state: LmState });
+      scope.run(() => {
+        const { logits, state } = tidy(() => run() as never) as { logits: Tensor; state: LmState };
+        return { logits, state: shown(state) };
+      });
+    const shown = (state: LmState): LmState => {
+      const next = onState?.(state) ?? state;
+      freeOthers(state, next);
+      return next;
+    };
+    /** Frees what `next` does not share with `old`. */
+    const freeOthers = (old: TensorTree, next: TensorTree): void => {
+      const kept = new Set(leaves(next));
+      for (const leaf of leaves(old)) if (!kept.has(leaf)) scope.free(leaf);
+    };
     let { logits, state } = turn(() => {
       const ids = tokenTensor(prompt, [1, prompt.length], vocabSize, 'generate(prompt)');
       const after = model.forward(params, ids, { state: before });
@@ -60,7 +88,7 @@ export async function* generate(
       if (token === endToken) return;
       const previous = { logits, state };
       ({ logits, state } = turn(() => model.step(params, tensor1d([token], 'int32'), previous.state)));
-      scope.free({ logits: previous.logits, ...previous.state });
+      freeOthers(previous, { logits, state });
     }
   } finally {
     scope.dispose();
