@@ -8,22 +8,10 @@ import {
   type CellSizes,
 } from '@mnemix/cells';
 import { asMixer, type Mixer } from '@mnemix/layers';
-import {
-  disposeTree,
-  mul,
-  openBackend,
-  Rng,
-  sum,
-  tidy,
-  valueAndGrad,
-  type BackendReport,
-  type ParamTree,
-  type Scalar,
-  type Tensor2D,
-  type Tensor3D,
-} from '@mnemix/tensor';
+import { openBackend, type BackendReport } from '@mnemix/tensor';
 import { costNotes } from './cell-cost-notes.ts';
-import { spread, type Spread } from './statistics.ts';
+import { inTurns, timedMixer, type Timing } from './mixer-timing.ts';
+import type { Spread } from './statistics.ts';
 
 const BATCH = 8;
 const TOKENS = 256;
@@ -31,12 +19,6 @@ const SIZES: CellSizes = { width: 64, heads: 2, keyWidth: 32, valueWidth: 32 };
 
 /** Costs above this many times that of linear attention have to be explained. */
 const REMARKABLE = 6;
-
-interface Timing {
-  readonly milliseconds: Spread;
-  /** Over linear attention in the same round. */
-  readonly ratio: Spread;
-}
 
 export interface CellCost {
   readonly cell: CellName;
@@ -52,34 +34,6 @@ export interface CellCostResult {
   readonly machine: { readonly node: string; readonly backend: BackendReport };
   readonly sizes: CellSizes & { readonly batch: number; readonly tokens: number };
   readonly cells: readonly CellCost[];
-}
-
-/** A mixer, ready to be measured. */
-interface Subject {
-  train(): void;
-  step(): void;
-  dispose(): void;
-}
-
-function subjectOf(mixer: Mixer): Subject {
-  const params = mixer.init(Rng.of(1));
-  const x = Rng.of(2).normal([BATCH, TOKENS, mixer.width]) as Tensor3D;
-  const token = Rng.of(3).normal([BATCH, mixer.width]) as Tensor2D;
-  const dy = Rng.of(4).normal([BATCH, TOKENS, mixer.width]);
-  const state = mixer.initialState(BATCH);
-  return {
-    train: () =>
-      tidy(() => {
-        valueAndGrad((tree: { x: Tensor3D; params: ParamTree }) => ({
-          value: sum(mul(mixer.forward(tree.params, tree.x).y, dy)) as Scalar,
-        }))({ x, params });
-      }),
-    step: () =>
-      tidy(() => {
-        mixer.step(params, token, state);
-      }),
-    dispose: () => disposeTree({ params, x, token, dy, state }),
-  };
 }
 
 /**
@@ -99,14 +53,15 @@ export async function benchCellCost({
 }): Promise<CellCostResult> {
   const backend = await openBackend('wasm', { threads: 1 });
   const { width, heads } = SIZES;
-  const plain = subjectOf(asMixer(linearAttention({ width, heads, featureMap: 'identity' })) as Mixer);
+  const size = { batch: BATCH, tokens: TOKENS };
+  const plain = timedMixer(asMixer(linearAttention({ width, heads, featureMap: 'identity' })) as Mixer, size);
   const flops = (cell: CellName): number => {
     const { forward, backward } = cellEntry('bench', cell).cost({ dk: SIZES.keyWidth, dv: SIZES.valueWidth });
     return forward + backward;
   };
   const costs = only.map((cell): CellCost => {
     const { create, ofSizes } = cellEntry('bench', cell);
-    const subject = subjectOf(asMixer(create(ofSizes(SIZES))) as Mixer);
+    const subject = timedMixer(asMixer(create(ofSizes(SIZES))) as Mixer, size);
     const cost: CellCost = {
       cell,
       training: inTurns(subject.train, plain.train, rounds),
@@ -121,27 +76,9 @@ export async function benchCellCost({
   plain.dispose();
   return {
     machine: { node: process.version, backend },
-    sizes: { ...SIZES, batch: BATCH, tokens: TOKENS },
+    sizes: { ...SIZES, ...size },
     cells: costs,
   };
-}
-
-function inTurns(f: () => void, reference: () => void, rounds: number): Timing {
-  const times: number[] = [];
-  const ratios: number[] = [];
-  for (let round = -1; round < rounds; round++) {
-    const [own, plain] = [milliseconds(f), milliseconds(reference)];
-    if (round < 0) continue;
-    times.push(own);
-    ratios.push(own / plain);
-  }
-  return { milliseconds: spread(times), ratio: spread(ratios) };
-}
-
-function milliseconds(f: () => void): number {
-  const start = performance.now();
-  f();
-  return performance.now() - start;
 }
 
 /** The result as Markdown. */

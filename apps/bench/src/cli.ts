@@ -4,10 +4,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { cellEntry, type CellName } from '@mnemix/cells';
 import { closeBackend } from '@mnemix/tensor';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { benchBmojo, formatBmojoCost } from './bmojo-cost.ts';
 import { catalogueTable, withTable } from './catalogue.ts';
 import { benchCellCost, formatCellCost } from './cell-cost.ts';
 import { benchCpu, formatCpu } from './cpu.ts';
+import { benchKernels, formatKernels } from './kernels/index.ts';
 import {
   formatRecallCheck,
   recallJobs,
@@ -15,6 +17,15 @@ import {
   type RecallJob,
   type RecallResult,
 } from './recall-check.ts';
+import { formatStudy } from './memory-study-report.ts';
+import {
+  runStudy,
+  studyJobs,
+  studyPresets,
+  type StudyJob,
+  type StudyName,
+  type StudyResult,
+} from './memory-study.ts';
 import { sideBySide } from './side-by-side.ts';
 
 const wholeNumber = (text: string): number => {
@@ -36,6 +47,20 @@ async function publish(result: unknown, text: string, out: string | undefined): 
   await mkdir(dirname(out), { recursive: true });
   await writeFile(`${out}.json`, `${JSON.stringify(result, null, 2)}\n`);
   await writeFile(`${out}.md`, text);
+}
+
+interface RecallCheckFlags {
+  readonly steps: number;
+  readonly only?: CellName[];
+  readonly journal?: string;
+  readonly out?: string;
+}
+
+interface StudyFlags {
+  readonly preset: StudyName;
+  readonly seeds: number;
+  readonly journal?: string;
+  readonly out?: string;
 }
 
 const program = new Command('mnemix-bench').description('Benchmarks of mnemix.');
@@ -78,31 +103,95 @@ program
   });
 
 program
+  .command('kernels')
+  .description('speed and error of the WebGPU kernels, beside the same without them')
+  .option('--backend <name>', 'webgpu or webgpu-software', 'webgpu')
+  .option('--quick', 'tiny shapes, once: whether they work, not how fast they are', false)
+  .option('--out <path>', 'write <path>.md and <path>.json too')
+  .action(
+    async ({
+      backend,
+      quick,
+      out,
+    }: {
+      backend: 'webgpu' | 'webgpu-software';
+      quick: boolean;
+      out?: string;
+    }) => {
+      const result = await benchKernels({
+        backend,
+        quick,
+        onResult: ({ op, shape, variant, ratio }) =>
+          console.error(`${op} ${shape} ${variant}: ${ratio.toFixed(2)} × stock`),
+      });
+      await publish(result, formatKernels(result), out);
+    },
+  );
+
+program
+  .command('bmojo')
+  .description("what B'MOJO costs on the CPU beside a window of the same span, and over a long stream")
+  .option('--rounds <n>', 'rounds of each measurement', wholeNumber, 9)
+  .option('--tokens <n>', 'tokens of the stream', wholeNumber, 100_000)
+  .option('--out <path>', 'write <path>.md and <path>.json too')
+  .action(async ({ rounds, tokens, out }: { rounds: number; tokens: number; out?: string }) => {
+    const result = await benchBmojo({ rounds, tokens, onProgress: (line) => console.error(line) });
+    await publish(result, formatBmojoCost(result), out);
+  });
+
+program
   .command('recall-check')
   .description('whether each memory cell learns associative recall, alone and in a Mixture-of-Memories')
-  .option('--steps <n>', 'training steps at most', wholeNumber, 1500)
+  .option('--steps <n>', 'training steps at most', wholeNumber, 2500)
   .option('--only <cell>', 'train this cell alone; may be repeated', cellNames)
+  .option('--journal <path>', 'keep each result here as it comes, and go on from what is there')
   .option('--out <path>', 'write <path>.md and <path>.json too')
-  .action(async ({ steps, only, out }: { steps: number; only?: CellName[]; out?: string }) => {
-    const results = await sideBySide<RecallJob, RecallResult>(
-      recallJobs(only),
-      ({ cell, routed }) => ['recall-job', cell, String(routed), '--steps', String(steps)],
-      ({ cell, routed, accuracy, steps: taken, seconds }) =>
+  .action(async ({ steps, only, journal, out }: RecallCheckFlags) => {
+    const results = await sideBySide<RecallJob, RecallResult>({
+      jobs: recallJobs(only),
+      argumentsOf: ({ cell, routed }) => ['recall-job', cell, String(routed), '--steps', String(steps)],
+      onResult: ({ cell, routed, accuracy, steps: taken, seconds }) =>
         console.error(
           `${cell.padEnd(24)}${routed ? 'mom  ' : 'alone'}  ${(100 * accuracy).toFixed(1).padStart(5)} %  ` +
             `${taken} steps  ${seconds.toFixed(0)} s`,
         ),
-    );
+      journal,
+    });
     await publish(results, formatRecallCheck(results, { steps }), out);
     if (results.some(({ reached }) => !reached)) process.exitCode = 1;
   });
 
 program
   .command('recall-job <cell> <routed>', { hidden: true })
-  .option('--steps <n>', '', wholeNumber, 1500)
+  .option('--steps <n>', '', wholeNumber, 2500)
   .action(async (cell: CellName, routed: string, { steps }: { steps: number }) => {
     console.log(JSON.stringify(await runRecall({ cell, routed: routed === 'true' }, { steps })));
   });
+
+program
+  .command('memory-study')
+  .description('recall against bytes of state: windows, recurrences, eidetic slots and what to keep in them')
+  .addOption(new Option('--preset <name>', 'which study').choices(Object.keys(studyPresets)).default('cpu'))
+  .option('--seeds <n>', 'seeds of each model', wholeNumber, 1)
+  .option('--journal <path>', 'keep each result here as it comes, and go on from what is there')
+  .option('--out <path>', 'write <path>.md and <path>.json too')
+  .action(async ({ preset, seeds, journal, out }: StudyFlags) => {
+    const results = await sideBySide<StudyJob, StudyResult>({
+      jobs: studyJobs(preset, seeds),
+      argumentsOf: (job) => ['memory-study-job', JSON.stringify(job)],
+      onResult: ({ kind, slots = '', policy = '', fill, accuracies, seconds }) =>
+        console.error(
+          `${`${kind} ${slots} ${policy}`.padEnd(28)}${fill.padEnd(8)}` +
+            `${accuracies.map((share) => (100 * share).toFixed(1).padStart(6)).join('')} %  ${seconds.toFixed(0)} s`,
+        ),
+      journal,
+    });
+    await publish(results, formatStudy(preset, results), out);
+  });
+
+program.command('memory-study-job <job>', { hidden: true }).action(async (job: string) => {
+  console.log(JSON.stringify(await runStudy(JSON.parse(job) as StudyJob)));
+});
 
 program
   .command('catalogue')

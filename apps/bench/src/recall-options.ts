@@ -10,24 +10,23 @@ export interface RecallOptions {
 const convolution = { cell: { convolution: 4 } };
 /** Decays that start slow: with so few heads the usual draw may leave none that remembers 64 tokens. */
 const slow = { cell: { initialDecay: 1 } };
-/** Gates that start half closed have far to go. */
-const fast = { learningRate: 1e-2 };
 
 export const recallOptions: Partial<Record<CellName, RecallOptions>> = {
   linear_attention: { cell: { convolution: 4, featureMap: 'identity' } },
   lightning: convolution,
-  retnet: convolution,
+  retnet: { ...convolution, learningRate: 3e-3 },
   gla: convolution,
   gated_delta_net: slow,
-  mamba2: fast,
-  hgrn2: { ...convolution, ...fast },
+  mamba2: slow,
+  hgrn2: convolution,
   gsa: convolution,
   based: convolution,
   rebased: convolution,
   kda: slow,
   gdn2: slow,
   comba: slow,
-  gated_delta_product: slow,
-  log_linear_mamba2: fast,
+  // Two reflections a token are harder to start with than two steps.
+  gated_delta_product: { cell: { initialDecay: 1, negativeEigenvalues: false }, learningRate: 1e-2 },
+  log_linear_mamba2: slow,
   log_linear_gdn: slow,
 };

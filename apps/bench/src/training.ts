@@ -1,7 +1,7 @@
 // Training a language model on a task, as benchmarks need it: a step at a time, everything by seed.
 import { createLm, type LanguageModel, type LmConfig, type LmParams } from '@mnemix/lm';
 import { adamW, schedule, type AdamWState } from '@mnemix/optim';
-import type { Task } from '@mnemix/tasks';
+import type { Batch, Task } from '@mnemix/tasks';
 import {
   disposeTree,
   Rng,
@@ -22,13 +22,20 @@ export interface TrainingOptions {
   /** Steps of the whole training, for the schedule. */
   readonly steps: number;
   readonly learningRate: number;
+  /** What the tokens of a batch are marked with for the mixers, as `crossLayer.tokens.keep`: [size · tokens]. */
+  readonly marksOf?: ((batch: Batch) => Float32Array) | undefined;
 }
 
 export interface Training {
   /** One step; returns the mean cross-entropy in nats. */
   step(index: number): Promise<number>;
-  /** Share of unseen labels that are named right, over `sequences` sequences of the test split. */
-  accuracy(sequences: number): Promise<number>;
+  /**
+   * Share of unseen labels that are named right, over `sequences` sequences of the test split.
+   *
+   * @param of another task of the same vocabulary than the one trained on
+   */
+  accuracy(sequences: number, of?: Task): Promise<number>;
+  readonly model: LanguageModel;
   dispose(): void;
 }
 
@@ -40,6 +47,7 @@ export function startTraining({
   seed = 1,
   steps,
   learningRate,
+  marksOf,
 }: TrainingOptions): Training {
   const model: LanguageModel = createLm(config);
   const optimizer = adamW({ clipNorm: 1, weightDecay: 0.01 });
@@ -54,20 +62,24 @@ export function startTraining({
   let params: LmParams = model.init(Rng.of(seed).fold('parameters'));
   let state: AdamWState<LmParams> = optimizer.init(params);
 
-  const batchOf = (index: number, size: number, split: 'train' | 'test'): [Tensor2D, Tensor2D] => {
-    const { inputs, targets, tokens } = task.batch(data, { index, size, split });
-    return [inputs, targets].map((values) => tensor2d(values, [size, tokens], 'int32')) as [
-      Tensor2D,
-      Tensor2D,
-    ];
+  const batchOf = (of: Task, index: number, split: 'train' | 'test', rows: number) => {
+    const made = of.batch(data, { index, size: rows, split });
+    const { size, tokens } = made;
+    const tensorOf = (values: Int32Array): Tensor2D => tensor2d(values, [size, tokens], 'int32') as Tensor2D;
+    const marks = marksOf && { keep: tensor2d(marksOf(made), [size * tokens, 1]) as Tensor2D };
+    return {
+      ids: tensorOf(made.inputs),
+      targets: tensorOf(made.targets),
+      options: { crossLayer: { tokens: marks } },
+    };
   };
 
   return {
     step: async (index) => {
       const { value, gradNorm, leafNorms, ...after } = tidy(() => {
-        const [ids, targets] = batchOf(index, batch, 'train');
+        const { ids, targets, options } = batchOf(task, index, 'train', batch);
         const { value: loss, grads } = valueAndGrad((tree: LmParams) => ({
-          value: model.loss(tree, ids, targets).loss,
+          value: model.loss(tree, ids, targets, options).loss,
         }))(params);
         const updated = optimizer.update(params, grads, state, { learningRate: rateOf(index) });
         return { value: loss, ...updated } as never;
@@ -78,12 +90,14 @@ export function startTraining({
       return loss as number;
     },
 
-    accuracy: async (sequences) => {
+    model,
+
+    accuracy: async (sequences, of = task) => {
       let [right, all] = [0, 0];
       for (let index = 0; index * batch < sequences; index++) {
         const counts = tidy(() => {
-          const [ids, targets] = batchOf(index, batch, 'test');
-          const { correct, counted } = model.loss(params, ids, targets);
+          const { ids, targets, options } = batchOf(of, index, 'test', batch);
+          const { correct, counted } = model.loss(params, ids, targets, options);
           return stack([correct, counted]);
         });
         const [correct = 0, counted = 0] = await counts.data();

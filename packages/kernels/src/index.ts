@@ -1,5 +1,6 @@
 // @mnemix/kernels: fused operations, each with a portable form, faster kernels, and one gradient.
 export * from './sequences.ts';
+import './mat-mul/index.ts';
 export * from './diagonal-decay/index.ts';
 export * from './delta-rule/index.ts';
 export * from './diagonal-plus-low-rank/index.ts';

@@ -59,7 +59,7 @@ it('goes on in a model with more eidetic slots, which fill', async () => {
     configOf({ type: 'bmojo', window: 4, heads: 2, fading, eidetic: { ...eidetic, slots: 5 } }),
   );
   const { state } = large.forward(params, ids([3, 4, 5, 6, 7, 8]), { state: await loadState(path, large) });
-  const { positions } = (state.layers[0]?.attn as { eidetic: { positions: Tensor } }).eidetic;
+  const { positions } = (state.layers[0]!.attn as { eidetic: { positions: Tensor } }).eidetic;
   const held = Array.from(await slice(positions, [0, 0], [1, 5]).data());
   expect(held.every((position) => position >= 0)).toBe(true);
   expect(new Set(held).size).toBe(5);

@@ -4,8 +4,9 @@ import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { diagonalDecayBackward } from './backward.ts';
 import { diagonalDecayChunk } from './chunk.ts';
+import * as gpu from './gpu.ts';
 import { diagonalDecayRecurrent } from './recurrent.ts';
-import { forwardKernel, gradientKernel } from './wasm.ts';
+import * as wasm from './wasm.ts';
 
 /** Tensors of rows: see `diagonalDecay`. */
 export type DiagonalDecayInputs = {
@@ -40,7 +41,7 @@ export const diagonalDecayGradientOp = defineOp<
   outputs: ['q', 'k', 'v', 'logDecay', 'bonus', 'initialState'],
   integers: sequenceTensors,
   portable: diagonalDecayBackward,
-  kernels: gradientKernel,
+  kernels: { ...wasm.gradientKernel, ...gpu.gradientKernel },
 });
 
 export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutputs, ScanAttrs>({
@@ -51,7 +52,7 @@ export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutput
     portableForm(attrs) === 'chunk'
       ? diagonalDecayChunk(inputs, attrs)
       : diagonalDecayRecurrent(inputs, attrs),
-  kernels: forwardKernel,
+  kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
   gradient: ({ inputs, grads, attrs }) =>
     diagonalDecayGradientOp({ ...inputs, dO: grads.o, dState: grads.state }, attrs),
 });

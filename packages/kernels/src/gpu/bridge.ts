@@ -6,11 +6,13 @@ import { env, type DataType } from '@tensorflow/tfjs-core';
 import {
   assertBackendHealthy,
   MnemixError,
+  precisionOf,
   sizeOf,
   type BackendKernel,
   type BackendName,
   type OpInputs,
   type OutputSpec,
+  type Precision,
   type TensorInfo,
 } from '@mnemix/tensor';
 import { settleChecks, throwFailed } from './checks.ts';
@@ -23,6 +25,8 @@ export interface PlanCall<I extends OpInputs, Attrs> {
   readonly attrs: Attrs;
   /** For its limits and features. */
   readonly device: GPUDevice;
+  /** What the backend was opened for. */
+  readonly precision: Precision;
 }
 
 /** The parts of tfjs's WebGPU backend that recording needs; some are private there, in TypeScript only. */
@@ -64,7 +68,7 @@ export function gpuKernel<I extends OpInputs, Attrs>(
       const shapes = Object.fromEntries(
         given.map(([name, { shape }]) => [name, shape]),
       ) as unknown as PlanCall<I, Attrs>['shapes'];
-      const plan = makePlan({ shapes, attrs, device: gpu.device });
+      const plan = makePlan({ shapes, attrs, device: gpu.device, precision: precisionOf(backend) });
       return plan && runPlan(gpu, plan, new Map(given));
     },
   };

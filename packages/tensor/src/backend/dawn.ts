@@ -4,8 +4,11 @@ import { builtin } from './environment.ts';
 /** Must stay referenced while a device is in use: once collected, the process dies. One for each process. */
 let instance: GPU | undefined;
 
-/** Off by default in Dawn, and wanted by kernels: half precision on NVIDIA, matrix units, exact timestamps. */
-const TOGGLES = 'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia';
+/** Off by default in Dawn, and wanted by kernels: half precision on NVIDIA, matrix units. And timestamps are exact. */
+const TOGGLES = [
+  'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia',
+  'disable-dawn-features=timestamp_quantization',
+];
 
 /** The package's name as a variable, so that no bundler tries to resolve what is optional. */
 const PACKAGE = 'webgpu';
@@ -23,7 +26,7 @@ export async function dawn(software: boolean): Promise<GPU> {
       throw new Error('the optional package `webgpu` is not installed');
     });
     Object.assign(globalThis, globals);
-    instance = create([TOGGLES]) as GPU;
+    instance = create(TOGGLES) as GPU;
   }
   if (!globalThis.navigator)
     Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true, writable: true });

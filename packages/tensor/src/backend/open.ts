@@ -81,9 +81,9 @@ async function open(choice: BackendChoice, options: BackendOptions): Promise<Ope
 
 /** A backend that is open cannot change. */
 function checkOptions(name: BackendName, asked: BackendOptions, { report }: Opened): void {
-  const { threads, powerPreference = 'high-performance' } = openedWith.get(name) ?? {};
+  const { threads, powerPreference = 'high-performance', precision = 'float32' } = openedWith.get(name) ?? {};
   const has: Readonly<Record<BackendName, BackendOptions>> = {
-    webgpu: { powerPreference },
+    webgpu: { powerPreference, precision },
     wasm: { threads: asked.threads === threads ? threads : report.threads },
     cpu: {},
   };

@@ -1,5 +1,6 @@
 // What opening a backend tells: plain data, for programs and for the doctor.
 import type { BackendName } from '../define-op.ts';
+import type { Precision } from './webgpu-precision.ts';
 
 /** What can be asked for. `webgpu` is a real GPU; a software adapter is only used when named. */
 export type BackendChoice = BackendName | 'webgpu-software';
@@ -18,6 +19,8 @@ export interface BackendReport {
   readonly simd: boolean;
   /** The WebGPU adapter computes on the CPU: right, but slow. */
   readonly software: boolean;
+  /** WebGPU only: of matrix products. */
+  readonly precision?: Precision;
   /** What was wanted more but could not be had, and why: backends, or parts such as `wasm threads`. */
   readonly rejected: readonly Rejection[];
 }

@@ -1,4 +1,4 @@
-// Kernels of tfjs's WebGPU backend that are wrong, replaced under their own names.
+// Kernels of tfjs's WebGPU backend that are wrong or slow, replaced under their own names.
 import {
   getKernel,
   registerKernel,
@@ -7,6 +7,7 @@ import {
   type KernelFunc,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
+import type { BackendKernel, OpInputs } from '../define-op.ts';
 import { waveProgram } from './webgpu-sine.ts';
 
 let installed = false;
@@ -21,6 +22,7 @@ type Layout = Pick<
 export function installWebgpuKernels(layout: Layout): void {
   if (installed) return;
   installed = true;
+  for (const [kernelName, kernel] of offered) install(kernelName, kernel);
   replace('Cast', (stock) => (call) => {
     const x = call.inputs.x as TensorInfo;
     const made = stock(call) as TensorInfo;
@@ -42,6 +44,41 @@ export function installWebgpuKernels(layout: Layout): void {
       return (call.backend as ProgramRunner).runWebGPUProgram(program, [x], 'float32');
     });
   }
+}
+
+type AnyKernel = BackendKernel<OpInputs, never>;
+
+/** Replacements from other packages. */
+const offered = new Map<string, AnyKernel>();
+let areOfferedUsed = true;
+
+/**
+ * Replaces a kernel of tfjs with one output on WebGPU. It takes what tfjs's takes, under tfjs's names; where it returns
+ * `undefined`, tfjs's own runs. May be called before the backend is opened.
+ */
+export function replaceWebgpuKernel<Attrs>(
+  kernelName: string,
+  kernel: BackendKernel<Record<string, never>, Attrs>,
+): void {
+  offered.set(kernelName, kernel as AnyKernel);
+  if (installed) install(kernelName, kernel as AnyKernel);
+}
+
+/** Runs tfjs's own kernels in place of those of {@link replaceWebgpuKernel}, for comparisons. */
+export function withStockKernels<T>(run: () => T): T {
+  areOfferedUsed = false;
+  try {
+    return run();
+  } finally {
+    areOfferedUsed = true;
+  }
+}
+
+function install(kernelName: string, kernel: AnyKernel): void {
+  replace(kernelName, (stock) => (call) => {
+    const made = areOfferedUsed ? kernel(call as unknown as Parameters<AnyKernel>[0]) : undefined;
+    return made?.[0] ?? stock(call);
+  });
 }
 
 interface ProgramRunner {

@@ -1,0 +1,328 @@
+// The diagonal-decay scan on WebGPU: a few tokens one after the other, more of them in chunks.
+import { gpuKernel } from '../gpu/bridge.ts';
+import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
+import { read, rowsOf, stage, written } from '../gpu/scan/stage.ts';
+import {
+  chunkStage,
+  chunkTable,
+  clearRows,
+  GATES,
+  mostChunks,
+  reads,
+  scores,
+  states,
+  tableScratch,
+  tilesOf,
+  type Border,
+  type Gate,
+  type ScanSizes,
+} from '../gpu/scan/stages.ts';
+import { sumRows } from '../gpu/sum-rows.ts';
+import type { ScanAttrs } from '../portable/scan-options.ts';
+import bonusGradientWgsl from './bonus-gradient.wgsl';
+import gateGradientWgsl from './gate-gradient.wgsl';
+import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
+import pullWgsl from './pull.wgsl';
+import recurrentWgsl from './recurrent.wgsl';
+import vectorGateGradientWgsl from './vector-gate-gradient.wgsl';
+import vectorScoresWgsl from './vector-scores.wgsl';
+
+/** Sequences that are no longer go token by token: one dispatch, which for single tokens moves the state just once. */
+const FEW_TOKENS = 8;
+/** Storage buffers of the stage that has the most. */
+const MOST_BUFFERS = 10;
+/** Of the gates' gradient. */
+const MOST_WORKGROUP_BYTES = 16_384;
+
+type Shapes = { readonly [Name in keyof DiagonalDecayInputs]: readonly number[] };
+
+/** None where the chunks do not fit the device, or the op is one that no kernel is there for. */
+function sizesOf(
+  { q, v, logDecay, bonus }: Shapes,
+  { rows, count, maxLength, form }: ScanAttrs,
+  { limits }: GPUDevice,
+): ScanSizes | undefined {
+  const [, heads = 0, dk = 0] = q;
+  const dv = v[2] as number;
+  const gate: Gate = logDecay === undefined ? 'none' : logDecay.length === 3 ? 'vector' : 'scalar';
+  const before = bonus !== undefined;
+  if (form || (before && gate !== 'vector')) return undefined;
+  const chunks = mostChunks({ rows, count, maxLength });
+  const gates = gate === 'vector' ? 3 * rows * heads * dk : 0;
+  const largest = 4 * Math.max(chunks * heads * Math.max(dk * dv, 64 * 64), gates);
+  const fits =
+    largest <= limits.maxStorageBufferBindingSize &&
+    Math.max(chunks, count) <= limits.maxComputeWorkgroupsPerDimension &&
+    MOST_BUFFERS <= limits.maxStorageBuffersPerShaderStage &&
+    MOST_WORKGROUP_BYTES <= limits.maxComputeWorkgroupStorageSize;
+  return fits ? { rows, count, heads, dk, dv, gate, chunks, before } : undefined;
+}
+
+export const forwardKernel = gpuKernel<DiagonalDecayInputs, ScanAttrs>(({ shapes, attrs, device }) => {
+  const sizes = sizesOf(shapes, attrs, device);
+  if (!sizes) return undefined;
+  const { rows, count, heads, dk, dv } = sizes;
+  const outputs = { o: { shape: shapes.v }, state: { shape: [count, heads, dk, dv] } };
+  const cleared = attrs.uniform ? [] : [clearRows('o', rows, heads * dv)];
+  if (attrs.maxLength <= FEW_TOKENS) {
+    return { outputs, dispatches: [recurrent(sizes, shapes, attrs.scale), ...cleared] };
+  }
+  const { scale } = attrs;
+  return {
+    outputs,
+    scratch: { ...tableScratch(sizes), states: statesOf(sizes), scores: scoresOf(sizes) },
+    dispatches: [
+      ...forwardStates(sizes, shapes, 'state'),
+      readScores(sizes, shapes),
+      reads(sizes, {
+        x: 'q',
+        states: 'states',
+        scores: 'scores',
+        y: 'v',
+        z: 'o',
+        to: 'start',
+        transposed: false,
+        stateScale: scale,
+        scoreScale: scale,
+      }),
+      ...cleared,
+    ],
+  };
+});
+
+export const gradientKernel = gpuKernel<DiagonalDecayGradientInputs, ScanAttrs>(
+  ({ shapes, attrs, device }): GpuPlan | undefined => {
+    const sizes = sizesOf(shapes, attrs, device);
+    if (!sizes) return undefined;
+    const { rows, heads, dk, dv, gate, chunks, before } = sizes;
+    const { scale } = attrs;
+    const none = { shape: [0] };
+    const borders = statesOf(sizes);
+    const pairs = scoresOf(sizes);
+    const clearedWidths = {
+      dQ: heads * dk,
+      dK: heads * dk,
+      dV: heads * dv,
+      ...(gate === 'scalar' && { dLogDecay: heads }),
+      ...(gate === 'vector' && { dLogDecay: heads * dk }),
+    };
+    return {
+      outputs: {
+        dQ: { shape: shapes.q },
+        dK: { shape: shapes.k },
+        dV: { shape: shapes.v },
+        dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
+        dBonus: shapes.bonus ? { shape: shapes.bonus } : none,
+        dInitialState: { shape: shapes.dState },
+      },
+      scratch: {
+        ...tableScratch(sizes),
+        states: borders,
+        dStates: borders,
+        last: { shape: shapes.dState },
+        scores: pairs,
+        dScores: pairs,
+        ...(gate === 'scalar' && { dots: { shape: [2, tilesOf(dk), rows, heads] } }),
+        ...(gate === 'vector' && { gates: { shape: [3, rows, heads, dk] } }),
+        ...(before && { partialDBonus: { shape: [chunks, heads * dk] } }),
+      },
+      dispatches: [
+        ...forwardStates(sizes, shapes, 'last'),
+        states(sizes, {
+          x: 'q',
+          y: 'dO',
+          initial: 'dState',
+          states: 'dStates',
+          last: 'dInitialState',
+          to: 'start',
+          scale,
+        }),
+        readScores(sizes, shapes),
+        scores(sizes, { x: 'dO', y: 'v', width: dv, scores: 'dScores' }),
+        reads(sizes, {
+          x: 'k',
+          states: 'dStates',
+          scores: 'scores',
+          y: 'dO',
+          z: 'dV',
+          to: 'end',
+          transposed: false,
+          stateScale: 1,
+          scoreScale: scale,
+        }),
+        ...keyGradients(sizes, scale),
+        ...gateGradients(sizes, scale),
+        ...Object.entries(clearedWidths)
+          .filter(() => !attrs.uniform)
+          .map(([name, width]) => clearRows(name, rows, width)),
+      ],
+    };
+  },
+);
+
+const statesOf = ({ chunks, heads, dk, dv }: ScanSizes) => ({ shape: [chunks, heads, dk, dv] });
+const scoresOf = ({ chunks, heads }: ScanSizes) => ({ shape: [chunks, heads, 64, 64] });
+
+/** The chunks, and in `states` the state that enters each. */
+const forwardStates = (sizes: ScanSizes, { initialState }: Shapes, last: string): GpuDispatch[] => [
+  ...chunkTable(sizes),
+  states(sizes, {
+    x: 'k',
+    y: 'v',
+    initial: initialState && 'initialState',
+    states: 'states',
+    last,
+    to: 'end',
+    scale: 1,
+  }),
+];
+
+/** `scores` of q and k; with a gate for each channel, decayed. */
+const readScores = (sizes: ScanSizes, { bonus }: Shapes): GpuDispatch =>
+  sizes.gate === 'vector'
+    ? chunkStage(sizes, {
+        name: 'DiagonalDecay vector scores',
+        parts: [vectorScoresWgsl],
+        bindings: {
+          q: rowsOf('q', 'keyWidth'),
+          k: rowsOf('k', 'keyWidth'),
+          bonus: rowsOf(bonus ? 'bonus' : 'q', 'keyWidth'),
+          scores: written('scores'),
+        },
+        workgroups: [4, sizes.heads, sizes.chunks],
+      })
+    : scores(sizes, { x: 'q', y: 'k', width: sizes.dk, scores: 'scores' });
+
+/** dQ and dK: by way of the states, then of the scores. */
+function keyGradients(sizes: ScanSizes, scale: number): GpuDispatch[] {
+  const gradient = (to: Border): GpuDispatch[] => {
+    const [x, states, y, z, weight] =
+      to === 'start'
+        ? (['dO', 'states', 'k', 'dQ', 'q'] as const)
+        : (['v', 'dStates', 'q', 'dK', 'k'] as const);
+    const plane = to === 'start' ? 0 : 1;
+    const byState = reads(sizes, {
+      x,
+      states,
+      scores: 'dScores',
+      y,
+      z,
+      to,
+      transposed: true,
+      // The gradient of the state holds the scale already.
+      stateScale: to === 'start' ? scale : 1,
+      scoreScale: scale,
+      dots: sizes.gate === 'scalar' ? { weight, dots: 'dots', plane } : undefined,
+    });
+    return sizes.gate === 'vector' ? [byState, pull(sizes, { y, z, weight, to, scale })] : [byState];
+  };
+  return [...gradient('start'), ...gradient('end')];
+}
+
+interface Pull {
+  readonly y: string;
+  readonly z: string;
+  readonly weight: string;
+  readonly to: Border;
+  readonly scale: number;
+}
+
+/** See pull.wgsl. */
+const pull = (sizes: ScanSizes, { y, z, weight, to, scale }: Pull): GpuDispatch =>
+  chunkStage(sizes, {
+    name: 'DiagonalDecay pull',
+    parts: [pullWgsl],
+    bindings: {
+      scores: read('dScores', 'vec4f'),
+      y: read(y),
+      bonus: read(sizes.before ? 'bonus' : y),
+      weight: read(weight),
+      z: written(z),
+      gates: written('gates'),
+    },
+    told: { to, scoreScale: scale },
+    workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
+  });
+
+/** dLogDecay and dBonus, where there are a gate and a bonus. */
+function gateGradients(sizes: ScanSizes, scale: number): GpuDispatch[] {
+  const { heads, dk, gate, chunks, before } = sizes;
+  if (gate === 'none') return [];
+  if (gate === 'scalar') {
+    return [
+      chunkStage(sizes, {
+        name: 'DiagonalDecay gate gradient',
+        parts: [gateGradientWgsl],
+        bindings: {
+          scores: read('scores'),
+          dScores: read('dScores'),
+          states: rowsOf('states', 'valueWidth'),
+          dStates: rowsOf('dStates', 'valueWidth'),
+          dots: read('dots'),
+          dLogDecay: written('dLogDecay'),
+        },
+        told: { scoreScale: scale },
+        workgroups: [1, heads, chunks],
+      }),
+    ];
+  }
+  const ofGate = chunkStage(sizes, {
+    name: 'DiagonalDecay vector gate gradient',
+    parts: [vectorGateGradientWgsl],
+    bindings: {
+      gates: read('gates'),
+      states: rowsOf('states', 'valueWidth'),
+      dStates: rowsOf('dStates', 'valueWidth'),
+      dLogDecay: written('dLogDecay'),
+    },
+    workgroups: [tilesOf(dk), heads, chunks],
+  });
+  if (!before) return [ofGate];
+  const ofBonus = chunkStage(sizes, {
+    name: 'DiagonalDecay bonus gradient',
+    parts: [bonusGradientWgsl],
+    bindings: {
+      q: read('q'),
+      k: read('k'),
+      dScores: read('dScores'),
+      parts: written('partialDBonus'),
+    },
+    told: { scoreScale: scale },
+    workgroups: [tilesOf(dk), heads, chunks],
+  });
+  return [ofGate, ofBonus, sumRows('partialDBonus', 'dBonus', chunks, heads * dk)];
+}
+
+const recurrent = (
+  { heads, dk, dv, gate, count }: ScanSizes,
+  { logDecay, bonus, initialState }: Shapes,
+  scale: number,
+): GpuDispatch =>
+  stage({
+    name: 'DiagonalDecay recurrent',
+    parts: [recurrentWgsl],
+    bindings: {
+      q: read('q'),
+      k: read('k'),
+      v: read('v'),
+      logDecay: read(logDecay ? 'logDecay' : 'q'),
+      bonus: read(bonus ? 'bonus' : 'q'),
+      initialState: read(initialState ? 'initialState' : 'q'),
+      starts: read('starts', 'i32'),
+      lengths: read('lengths', 'i32'),
+      o: written('o'),
+      state: written('state'),
+    },
+    uniforms: [
+      u32(heads),
+      u32(dk),
+      u32(dv),
+      u32(GATES[gate]),
+      u32(Number(initialState !== undefined)),
+      u32(Number(bonus !== undefined)),
+      f32(scale),
+    ],
+    constants: {},
+    workgroups: [tilesOf(dv), heads, count],
+    aligned: false,
+  });

@@ -1,0 +1,107 @@
+// Puts a kernel of several buffers together: declarations of the bindings, functions that read and write vectors of four, and
+// the body.
+import type { Access, GpuDispatch, Uniform } from '../kernel.ts';
+
+/** A buffer as a kernel sees it. */
+interface Bound {
+  /** Name of the tensor. */
+  readonly tensor: string;
+  readonly access: Access;
+  /** WGSL type of an element. Left out, the tensor is rows of `width`, seen through `nameAt` or `putName`. */
+  readonly element?: string;
+  /** A field of the uniforms. */
+  readonly width?: string;
+}
+
+/** Rows of `width` floats: the body has `<name>At(row, column)`, 4 columns of which those behind the last are 0. */
+export const rowsOf = (tensor: string, width: string): Bound => ({ tensor, access: 'read', width });
+
+/** The same to be written: `put<Name>(row, column, value)` leaves columns behind the last alone. */
+export const writtenRowsOf = (tensor: string, width: string): Bound => ({ tensor, access: 'write', width });
+
+export const read = (tensor: string, element = 'f32'): Bound => ({ tensor, access: 'read', element });
+export const written = (tensor: string, element = 'f32'): Bound => ({ tensor, access: 'write', element });
+
+export interface Stage {
+  /** Stands for the text: stages of the same name have the same parts, and bindings of the same names and elements. */
+  readonly name: string;
+  readonly parts: readonly string[];
+  /** By their names in the text, in the order of the bindings. The struct `Uniforms` of the text is bound last, as `sizes`. */
+  readonly bindings: Readonly<Record<string, Bound>>;
+  readonly uniforms: readonly Uniform[];
+  readonly constants: Readonly<Record<string, number>>;
+  readonly workgroups: GpuDispatch['workgroups'];
+  /** All widths are multiples of 4, so that rows can be moved in vectors. */
+  readonly aligned: boolean;
+}
+
+const texts = new Map<string, string>();
+
+export function stage({
+  name,
+  parts,
+  bindings,
+  uniforms,
+  constants,
+  workgroups,
+  aligned,
+}: Stage): GpuDispatch {
+  const key = `${name} ${aligned}`;
+  const wgsl = texts.get(key) ?? textOf({ parts, bindings, aligned });
+  texts.set(key, wgsl);
+  const bound = Object.values(bindings);
+  return {
+    kernel: { name, wgsl, bindings: bound.map(({ access }) => access), constants },
+    buffers: bound.map(({ tensor }) => tensor),
+    uniforms,
+    workgroups,
+  };
+}
+
+function textOf({ parts, bindings, aligned }: Pick<Stage, 'parts' | 'bindings' | 'aligned'>): string {
+  const entries = Object.entries(bindings);
+  const declared = entries.map(([name, { access, element = aligned ? 'vec4f' : 'f32' }], binding) => {
+    const mode = access === 'read' ? 'read' : 'read_write';
+    return `@group(0) @binding(${binding}) var<storage, ${mode}> ${name}: array<${element}>;`;
+  });
+  declared.push(`@group(0) @binding(${entries.length}) var<uniform> sizes: Uniforms;`);
+  const movers = entries.map(([name, { access, width }]) =>
+    width === undefined
+      ? ''
+      : access === 'read'
+        ? reader(name, width, aligned)
+        : writer(name, width, aligned),
+  );
+  return [...declared, ...movers, ...parts].join('\n');
+}
+
+const four = (element: (c: number) => string): string => [0, 1, 2, 3].map(element).join(', ');
+
+const reader = (name: string, width: string, aligned: boolean): string =>
+  aligned
+    ? `
+fn ${name}At(row: u32, column: u32) -> vec4f {
+  if (column >= sizes.${width}) {
+    return vec4f();
+  }
+  return ${name}[(row * sizes.${width} + column) / 4];
+}`
+    : `
+fn ${name}At(row: u32, column: u32) -> vec4f {
+  let at = row * sizes.${width} + column;
+  let value = vec4f(${four((c) => `${name}[at + ${c}]`)});
+  return select(vec4f(), value, column + vec4u(0, 1, 2, 3) < vec4u(sizes.${width}));
+}`;
+
+const writer = (name: string, width: string, aligned: boolean): string => `
+fn put${name.charAt(0).toUpperCase()}${name.slice(1)}(row: u32, column: u32, value: vec4f) {
+${
+  aligned
+    ? `  if (column < sizes.${width}) {
+    ${name}[(row * sizes.${width} + column) / 4] = value;
+  }`
+    : `  for (var c = 0u; c < 4 && column + c < sizes.${width}; c++) {
+    ${name}[row * sizes.${width} + column + c] = value[c];
+  }`
+}
+}`;

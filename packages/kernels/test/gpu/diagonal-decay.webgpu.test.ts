@@ -1,0 +1,113 @@
+import { closeBackend, openBackend } from '@mnemix/tensor';
+import { describeOnWebgpu } from '@mnemix/testkit';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { diagonalDecay } from '../../src/index.ts';
+import { askOracle, runScan, scanCase, type CaseOptions, type ScanCase } from '../scan-cases.ts';
+import { diagonalDecayOracle } from '../scan-oracles.ts';
+import { expectToMatch, gates } from '../scan-suite.ts';
+import { poison } from '../op-cases.ts';
+
+// A software adapter takes a while to compile a pipeline.
+vi.setConfig({ testTimeout: 120_000 });
+
+const run = async (scan: ScanCase) => {
+  const { keyWidth, valueWidth, heads, sequences } = scan;
+  // What the dispatches hand on is arbitrary at first, too.
+  const chunks = 2 * sequences.count;
+  await poison([
+    [chunks, heads, keyWidth, valueWidth],
+    [chunks, heads, 64, 64],
+    [sequences.rows, heads],
+    [3, sequences.rows, heads, keyWidth],
+  ]);
+  return runScan(scan, (inputs) => diagonalDecay(inputs, { sequences }));
+};
+
+const check = async (options: CaseOptions) => {
+  const scan = scanCase(options);
+  expectToMatch(await run(scan), askOracle(scan, diagonalDecayOracle));
+};
+
+const mixedGates = (drawn: number, index: number) => (index % 5 === 1 ? -1e4 : index % 7 === 3 ? 0 : drawn);
+
+/** Widths that are multiples of 4 have pipelines of their own, which take their time on a software adapter: one gate has them. */
+const aligned = [
+  { batch: 2, tokens: 1, heads: 3, keyWidth: 16, valueWidth: 24 },
+  { batch: 1, tokens: 75, heads: 2, keyWidth: 16, valueWidth: 72 },
+  { batch: 1, tokens: 139, heads: 1, keyWidth: 68, valueWidth: 20 },
+];
+const odd = [
+  { batch: 1, tokens: 2, heads: 2, keyWidth: 33, valueWidth: 16 },
+  { batch: 1, tokens: 15, heads: 3, keyWidth: 24, valueWidth: 33 },
+  { batch: 2, tokens: 64, heads: 1, keyWidth: 33, valueWidth: 33 },
+  { batch: 1, tokens: 139, heads: 1, keyWidth: 67, valueWidth: 20 },
+];
+
+const packed = {
+  batch: 2,
+  tokens: 90,
+  heads: 2,
+  keyWidth: 24,
+  valueWidth: 33,
+  segments: [
+    { row: 0, start: 0, length: 67 },
+    { row: 0, start: 70, length: 1 },
+    { row: 1, start: 3, length: 0 },
+    { row: 1, start: 4, length: 17 },
+    { row: 1, start: 24, length: 64 },
+  ],
+};
+
+const short = { batch: 1, tokens: 30, heads: 2, keyWidth: 24, valueWidth: 33 };
+
+describeOnWebgpu('diagonalDecay', (backend) => {
+  beforeAll(() => openBackend(backend));
+  afterAll(closeBackend);
+
+  for (const gate of gates) {
+    it.each(gate === 'scalar' ? [...aligned, ...odd] : odd)(
+      `matches the oracle for $batch × $tokens tokens, $heads heads, $keyWidth × $valueWidth, decay ${gate}`,
+      (shape) => check({ ...shape, gate }),
+    );
+
+    it(`keeps packed documents apart, and writes 0 between them, decay ${gate}`, () =>
+      check({ ...packed, gate }));
+
+    it(`needs no initial state, decay ${gate}`, () => check({ ...short, gate, initial: false }));
+  }
+
+  it.each(['scalar', 'vector'] as const)(
+    'matches the oracle where closed gates stand next to open ones, decay %s',
+    (gate) =>
+      check({ batch: 1, tokens: 75, heads: 2, keyWidth: 21, valueWidth: 16, gate, gateOf: mixedGates }),
+  );
+
+  it.each(['scalar', 'vector'] as const)('gives no gradient to closed gates, decay %s', async (gate) => {
+    const scan = scanCase({
+      batch: 1,
+      tokens: 75,
+      heads: 1,
+      keyWidth: 17,
+      valueWidth: 16,
+      gate,
+      gateOf: () => -1e4,
+    });
+    const result = await run(scan);
+    expectToMatch(result, askOracle(scan, diagonalDecayOracle));
+    expect(result.gradients['logDecay']!.data.every((value) => value === 0)).toBe(true);
+  });
+
+  it('reads before the update with a bonus', async () => {
+    await check({ ...packed, gate: 'vector', bonus: true });
+    await check({ ...packed, gate: 'vector', bonus: true, gateOf: mixedGates });
+    await check({
+      batch: 2,
+      tokens: 5,
+      heads: 2,
+      keyWidth: 17,
+      valueWidth: 24,
+      gate: 'vector',
+      bonus: true,
+    });
+  });
+});
