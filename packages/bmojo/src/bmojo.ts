@@ -49,11 +49,14 @@ import { eideticTokens, emptySlots, rankStore, resizeSlots, type EideticState } 
 import { fadingTokens, type ChunkSource, type HeldTokens } from './fading-tokens.ts';
 import { ranksOf } from './policy.ts';
 import {
+  indexOf,
   newest,
   NOBODY,
   ofLastBlock,
+  tableOf,
+  take,
   timelineOf,
-  tokensAt,
+  toBlocks,
   toRows,
   type Timeline,
   type TokenStore,
@@ -393,7 +396,7 @@ export function bmojo(options: BmojoConfig): BmojoMixer {
     projected: (name: 'q' | 'fading_q', positions: Tensor | undefined) => Tensor2D,
   ): Queries => {
     const inBlocks = (name: 'q' | 'fading_q', positions: Tensor): Tensor =>
-      tokensAt(timeline, { rows: projected(name, rotated(positions)) }, timeline.queries);
+      toBlocks(timeline, projected(name, rotated(positions)));
     const far = (): Tensor => fill([timeline.sequences.rows], 2 * window);
     const ofInputs = once(() => inBlocks('q', timeline.rowPosition));
     const ofOutputs = once(() => inBlocks('fading_q', timeline.rowPosition));
@@ -530,7 +533,7 @@ const newestOf = (timeline: Timeline, { keys, values }: Stores, length: number):
 function windowGroup(
   timeline: Timeline,
   queries: Tensor,
-  { keys, values }: Stores,
+  stores: Stores,
   nearest: number,
   farthest: number,
 ): KeyGroup {
@@ -539,13 +542,38 @@ function windowGroup(
   const positions = add(first, range(1 - farthest, perBlock - nearest));
   return {
     queries,
-    keys: tokensAt(timeline, keys, positions),
-    values: tokensAt(timeline, values, positions),
+    ...windowTokens(timeline, stores, positions, nearest, farthest),
     positions,
     nearest,
     farthest,
     holdsQuery: nearest === 0,
   };
+}
+
+/** Keys and values at the positions of a window, [S, n, m, kvH·D]. */
+function windowTokens(
+  timeline: Timeline,
+  { keys, values }: Stores,
+  positions: Tensor,
+  nearest: number,
+  farthest: number,
+): { readonly keys: Tensor; readonly values: Tensor } {
+  const { sequences, blocks } = timeline;
+  // One token a sequence: its window is the end of what there is.
+  if (blocks === 1 && sequences.uniform?.tokens === 1) {
+    const last = (store: TokenStore): Tensor => {
+      const width = store.rows.shape[1];
+      const tokens = slice(
+        newest(timeline, store, farthest),
+        [0, 0, 0],
+        [sequences.count, farthest - nearest, width],
+      );
+      return reshape(tokens, [sequences.count, 1, farthest - nearest, width]);
+    };
+    return { keys: last(keys), values: last(values) };
+  }
+  const index = indexOf(timeline, positions, keys.before?.shape[1] ?? 0);
+  return { keys: take(tableOf(keys), index), values: take(tableOf(values), index) };
 }
 
 /** Recalled slots as every block sees them. */

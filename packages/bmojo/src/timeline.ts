@@ -16,6 +16,7 @@ import {
   range,
   reshape,
   scalar,
+  slice,
   sub,
   where,
   zeros,
@@ -48,6 +49,8 @@ export interface Timeline {
   readonly queries: Tensor3D;
   /** The chunk that each block is, or lies in, [S, n]. */
   readonly chunk: Tensor2D;
+  /** Whether the rows are the queries, one after the other. */
+  readonly isAligned: boolean;
   /** The block of the last token, [S]; −1 where a sequence has no token in this pass, nor a chunk begun. */
   readonly lastBlock: Tensor1D;
 }
@@ -66,7 +69,7 @@ export function timelineOf(
   window: number,
   kind: BlockKind,
 ): Timeline {
-  const { count, maxLength, lengths } = sequences;
+  const { count, maxLength, lengths, uniform } = sequences;
   const seen = position ?? (zeros([count]) as Tensor1D);
   const end = add(seen, cast(lengths, 'float32')) as Tensor1D;
   const column = (x: Tensor): Tensor => reshape(x, [count, 1, 1]);
@@ -82,6 +85,7 @@ export function timelineOf(
     return {
       ...common,
       kind: 'token',
+      isAligned: uniform !== undefined,
       blocks: maxLength,
       perBlock: 1,
       queries,
@@ -97,6 +101,7 @@ export function timelineOf(
   return {
     ...common,
     kind: 'chunk',
+    isAligned: uniform !== undefined && position === undefined && uniform.tokens % window === 0,
     blocks,
     perBlock: window,
     queries: add(mul(reshape(chunk, [count, blocks, 1]), window), offset) as Tensor3D,
@@ -148,11 +153,27 @@ export function take(table: Tensor, index: Tensor): Tensor {
 export const tokensAt = (timeline: Timeline, store: TokenStore, positions: Tensor): Tensor =>
   take(tableOf(store), indexOf(timeline, positions, store.before?.shape[1] ?? 0));
 
-/** The last tokens after the pass, [S, length, width]: the next pass's `before`. */
+/** The last tokens after the pass, [S, length, width]: the next pass's `before`. Zeros where there are not so many. */
 export function newest(timeline: Timeline, store: TokenStore, length: number): Tensor3D {
   const { end, sequences } = timeline;
-  const positions = add(reshape(end, [sequences.count, 1]), range(-length, 0));
+  const { count, uniform } = sequences;
+  const { rows, before } = store;
+  const width = rows.shape[1];
+  const held = before?.shape[1] ?? 0;
+  // Where all sequences have as many new tokens, their ends are side by side.
+  if (uniform && held + uniform.tokens >= length) {
+    const own = reshape(rows, [count, uniform.tokens, width]);
+    const all = before ? concat([before, own], 1) : own;
+    return slice(all, [0, held + uniform.tokens - length, 0], [count, length, width]) as Tensor3D;
+  }
+  const positions = add(reshape(end, [count, 1]), range(-length, 0));
   return tokensAt(timeline, store, positions) as Tensor3D;
+}
+
+/** Rows [N, width] as what the queries' blocks hold, [S, n, b, width]; zeros for queries of no token. */
+export function toBlocks(timeline: Timeline, rows: Tensor2D): Tensor {
+  const { queries, isAligned } = timeline;
+  return isAligned ? reshape(rows, [...queries.shape, rows.shape[1]]) : tokensAt(timeline, { rows }, queries);
 }
 
 /**
@@ -174,9 +195,9 @@ export function ofLastBlock({ sequences, lastBlock }: Timeline, x: Tensor, held:
 /** What the queries' blocks [S, n, b, width] hold, as rows [N, width]; rows of no sequence are 0. */
 export function toRows(timeline: Timeline, x: Tensor): Tensor2D {
   const { sequences, rowPosition, position, window, kind, blocks, perBlock } = timeline;
-  const { count, rows, rowSequence, uniform } = sequences;
+  const { count, rows, rowSequence } = sequences;
   const width = x.shape[3] as number;
-  if (kind === 'token' && uniform) return reshape(x, [rows, width]) as Tensor2D;
+  if (timeline.isAligned) return reshape(x, [rows, width]) as Tensor2D;
   const perRow = (perSequence: Tensor): Tensor =>
     reshape(gatherRows(reshape(perSequence, [count, 1]), rowSequence), [rows]);
   const first = kind === 'token' ? position : mul(quotient(position, window), window);
