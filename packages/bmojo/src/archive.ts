@@ -6,7 +6,7 @@ import { AsyncScope, checkConfig, mapTree, mean, slice, tidy, type Tensor } from
 import { byScore, bySimilarity } from './archive-index.ts';
 import { checkedOptions, type ArchiveOptions } from './archive-options.ts';
 import { ArchivedStream, type ArchiveReportKind, type Placed } from './archived-stream.ts';
-import type { BmojoState } from './bmojo.ts';
+import type { BmojoState } from './state.ts';
 import type { EideticState } from './eidetic.ts';
 import type { Entry } from './entry.ts';
 import {

@@ -7,4 +7,6 @@ export type { BmojoConfig, EideticConfig, FadingTokensConfig } from './config.ts
 export type { EideticState } from './eidetic.ts';
 export type { HeldTokens } from './fading-tokens.ts';
 export * from './policy.ts';
+export type { BmojoParams } from './projections.ts';
+export { detach, type BmojoState, type KeyValues, type RecalledState } from './state.ts';
 export { memoryStore, type MemoryStore } from './store.ts';

@@ -12,7 +12,7 @@ import {
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
-import type { BmojoState, RecalledState } from './bmojo.ts';
+import type { BmojoState, RecalledState } from './state.ts';
 import type { EideticState } from './eidetic.ts';
 import type { Entry } from './entry.ts';
 import { NOBODY } from './timeline.ts';

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openArchive, type Archive } from '../src/archive.ts';
 import type { ArchiveOptions } from '../src/archive-options.ts';
 import type { ArchiveReport } from '../src/archived-stream.ts';
-import { bmojo, type BmojoParams, type BmojoState, type RecalledState } from '../src/bmojo.ts';
+import { bmojo, type BmojoParams, type BmojoState, type RecalledState } from '../src/index.ts';
 import type { EideticState } from '../src/eidetic.ts';
 import { openLevelStore } from '../src/level-store.ts';
 import { random } from '../src/policy.ts';
