@@ -25,8 +25,8 @@ export const recallOptions: Partial<Record<CellName, RecallOptions>> = {
   kda: slow,
   gdn2: slow,
   comba: slow,
-  // Two reflections a token are harder to start with than two steps.
-  gated_delta_product: { cell: { initialDecay: 1, negativeEigenvalues: false }, learningRate: 1e-2 },
+  // Reflections at the start, and two of them a token, leave little to begin with.
+  gated_delta_product: { cell: { initialDecay: 0.1, negativeEigenvalues: false }, learningRate: 3e-3 },
   log_linear_mamba2: slow,
   log_linear_gdn: slow,
 };

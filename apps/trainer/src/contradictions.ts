@@ -2,69 +2,96 @@
 import type { Config, ModelConfig, TaskConfig } from './config.ts';
 import type { Fault } from './errors.ts';
 import { mainName, variantsOf } from './plan-job.ts';
+import { refusals } from './refusals.ts';
 
 /** A fault, and all the keys that it is a relation of. */
 export interface Contradiction extends Fault {
   readonly keys: readonly string[];
 }
 
-/** What no single key can tell. Sizes that depend on the task's or the cell's own rules are checked by them. */
+/** What no single key can tell. Sizes that depend on the task's own rules are checked by it. */
 export function contradictions(config: Config): Contradiction[] {
   const found: Contradiction[] = [];
   const main = mainName(config.model);
   if (config.task.kind === 'recall') found.push(...recallContradictions(config.task));
   for (const [name, variant] of Object.entries(variantsOf(config))) {
-    const relate = relateIn(name === main ? '' : `beside.${name}.`, found);
-    modelContradictions(variant.model, relate);
-    scheduleContradictions(variant, relate);
+    const prefix = name === main ? '' : `beside.${name}.`;
+    const relations = modelContradictions(variant.model);
+    const ofModel = relations.length > 0 ? relations : refusals(variant.model, prefix);
+    for (const fault of [...ofModel, ...scheduleContradictions(variant)]) {
+      // A model beside the main one takes from it whatever it does not say itself: its faults are told there alone.
+      const own = under(prefix, fault);
+      const isTold = found.some(
+        ({ where, message }) => message === own.message && [own.where, fault.where].includes(where),
+      );
+      if (!isTold) found.push(own);
+    }
   }
   if (main in config.beside) {
     found.push({
       where: `beside.${main}`,
       message: 'is the name of the main model.',
       fix: 'Give it another name.',
-      keys: ['model', 'beside'],
+      keys: [
+        `beside.${main}`,
+        ...['pattern', 'layers', 'cell', 'memories', 'shared'].map((key) => `model.${key}`),
+      ],
     });
   }
   return found;
 }
 
-/** Reports a key that does not go with others. */
-type Relate = (key: string, others: readonly string[], message: string, fix: string) => void;
-
 /** @param prefix where the keys stand: nothing for the main model, else its entry in `beside` */
-const relateIn =
-  (prefix: string, found: Contradiction[]): Relate =>
-  (key, others, message, fix) => {
-    // A model beside the main one takes from it whatever it does not say itself: its faults are told there alone.
-    if (prefix !== '' && found.some((fault) => fault.where === key && fault.message === message)) return;
-    const keys = [key, ...others].flatMap((name) => [prefix + name, name]);
-    found.push({ where: prefix + key, message, fix, keys });
-  };
+const under = (prefix: string, { where, message, fix, keys }: Contradiction): Contradiction => ({
+  where: prefix + where,
+  message,
+  fix,
+  keys: keys.flatMap((key) => [prefix + key, key]),
+});
 
-function modelContradictions(model: ModelConfig, relate: Relate): void {
-  const { width, heads, keyWidth, memories, topK } = model;
+function modelContradictions(model: ModelConfig): Contradiction[] {
+  const { width, heads, keyWidth, memories, topK, pattern, layers } = model;
+  const found: Contradiction[] = [];
   if (topK > memories) {
     const there = memories === 1 ? 'is 1 memory' : `are ${memories} memories`;
     const range = memories === 1 ? 'topK 1' : `topK between 1 and ${memories}`;
-    const message = `is ${topK}, but there ${there}.`;
-    relate('model.topK', ['model.memories'], message, `Use ${range}, or more memories.`);
+    found.push({
+      where: 'model.topK',
+      message: `is ${topK}, but there ${there}.`,
+      fix: `Use ${range}, or more memories.`,
+      keys: ['model.topK', 'model.memories'],
+    });
   }
   if (keyWidth === undefined && width % heads !== 0) {
-    const message = `is ${heads}, which does not divide the width of ${width}.`;
-    const fix = 'Use a number of heads that divides the width, or set keyWidth.';
-    relate('model.heads', ['model.width', 'model.keyWidth'], message, fix);
+    found.push({
+      where: 'model.heads',
+      message: `is ${heads}, which does not divide the width of ${width}.`,
+      fix: 'Use a number of heads that divides the width, or set keyWidth.',
+      keys: ['model.heads', 'model.width', 'model.keyWidth'],
+    });
   }
+  if (pattern.length > layers) {
+    found.push({
+      where: 'model.pattern',
+      message: `names ${pattern.length} blocks, but there ${layers === 1 ? 'is 1 layer' : `are ${layers} layers`}.`,
+      fix: 'Use a shorter pattern, or more layers.',
+      keys: ['model.pattern', 'model.layers'],
+    });
+  }
+  return found;
 }
 
-function scheduleContradictions({ optimizer, training }: Config, relate: Relate): void {
-  if (optimizer.schedule === 'constant' || optimizer.warmupSteps < training.steps) return;
-  relate(
-    'optimizer.warmupSteps',
-    ['training.steps'],
-    `is ${optimizer.warmupSteps}, but training.steps is ${training.steps}: nothing is left for the schedule.`,
-    'Use a warm-up that is shorter than the training.',
-  );
+function scheduleContradictions({ optimizer, training }: Config): Contradiction[] {
+  if (optimizer.schedule === 'constant' || optimizer.warmupSteps < training.steps) return [];
+  const message = `is ${optimizer.warmupSteps}, but training.steps is ${training.steps}: nothing is left for the schedule.`;
+  return [
+    {
+      where: 'optimizer.warmupSteps',
+      message,
+      fix: 'Use a warm-up that is shorter than the training.',
+      keys: ['optimizer.warmupSteps', 'training.steps'],
+    },
+  ];
 }
 
 function recallContradictions(task: Extract<TaskConfig, { kind: 'recall' }>): Contradiction[] {

@@ -1,6 +1,6 @@
 // A job trains one model or several beside each other, with one seed or several.
 import { join } from 'node:path';
-import type { Config, ModelConfig } from './config.ts';
+import type { Config, ModelChanges, ModelConfig } from './config.ts';
 
 /**
  * The models of a job by name, the main one first: for each the configuration of a job that trains it alone.
@@ -22,16 +22,34 @@ export function variantsOf(config: Config): Record<string, Config> {
 }
 
 /** Another cell does not inherit the options of the first one. */
-function changedModel(model: ModelConfig, changes: Partial<ModelConfig>): ModelConfig {
+function changedModel(model: ModelConfig, changes: ModelChanges): ModelConfig {
   const { cell = model.cell } = changes;
   const inherited = cell === model.cell ? model : { ...model, cellOptions: {} };
-  return { ...inherited, ...changes };
+  const bmojo = { ...model.bmojo, ...changes.bmojo };
+  return {
+    ...inherited,
+    ...changes,
+    attention: { ...model.attention, ...changes.attention },
+    bmojo: { ...bmojo, fadingTokens: { ...model.bmojo.fadingTokens, ...changes.bmojo?.fadingTokens } },
+  };
 }
 
-/** What the main model of a job is called: `mom`, or the cell where there is nothing to route. */
-export const mainName = (model: ModelConfig): string => (isRouted(model) ? 'mom' : model.cell);
+/** What the main model of a job is called: by what its blocks are, and `mom` or the cell where they are all memories. */
+export function mainName(model: ModelConfig): string {
+  const [kind, ...others] = new Set(blocksOf(model));
+  if (others.length > 0) return 'hybrid';
+  if (kind === 'attention') return 'attention';
+  if (kind === 'bmojo') return model.bmojo.eidetic ? 'bmojo' : 'bmojo-f';
+  return isRouted(model) ? 'mom' : model.cell;
+}
 
-/** Whether this is a Mixture-of-Memories; otherwise it is its cell alone. */
+export type BlockKind = ModelConfig['pattern'][number];
+
+/** What each block mixes tokens with. */
+export const blocksOf = ({ pattern, layers }: ModelConfig): BlockKind[] =>
+  Array.from({ length: layers }, (_, layer) => pattern[layer % pattern.length] as BlockKind);
+
+/** Whether memories are a Mixture-of-Memories; otherwise each is its cell alone. */
 export const isRouted = ({ memories, shared }: ModelConfig): boolean => memories > 1 || shared;
 
 /** One of a job's runs. */

@@ -58,7 +58,8 @@ export function checkConfig(raw: unknown): Config {
   const faultyValues = issues
     .filter(({ code }) => code !== 'unrecognized_keys')
     .map(({ path }) => path.join('.'));
-  const isSound = (key: string): boolean => !faultyValues.some((faulty) => key.startsWith(faulty));
+  const isSound = (key: string): boolean =>
+    !faultyValues.some((faulty) => key.startsWith(faulty) || faulty.startsWith(`${key}.`));
   const further = remaining.success
     ? contradictions(remaining.data).filter(({ keys }) => keys.every(isSound))
     : [];

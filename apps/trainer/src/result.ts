@@ -3,8 +3,8 @@ import { disposeTree, Rng } from '@mnemix/tensor';
 import { bytes, duration, percent, quantity, table } from './format.ts';
 import { readJsonIfThere, writeAtomically } from './files.ts';
 import type { ModelConfig } from './config.ts';
+import { idleStateBytes } from './model.ts';
 import type { Parts } from './parts.ts';
-import { isRouted } from './plan-job.ts';
 import type { TrainingEnd } from './train.ts';
 
 export interface Size {
@@ -12,7 +12,7 @@ export interface Size {
   readonly total: number;
   /** Parameters that take part in one token's result. */
   readonly activated: number;
-  /** Recurrent state of one sequence. */
+  /** State of one sequence after all its tokens: recurrent, and what attention keeps. */
   readonly stateBytes: number;
   /** The part of it that one token reads and writes: of the memories that it is routed to, and of the shared one. */
   readonly activatedStateBytes: number;
@@ -30,23 +30,16 @@ export interface Result extends Size {
   readonly unseen: { readonly loss: number; readonly accuracy: number };
 }
 
-export function sizeOf({ model }: Pick<Parts, 'model'>, config: ModelConfig): Size {
+export function sizeOf({ model, task }: Pick<Parts, 'model' | 'task'>, config: ModelConfig): Size {
   const params = model.init(Rng.of(0));
-  const stateBytes = model.stateBytes(1);
+  const stateBytes = model.stateBytes(1, task.tokens);
   const size = {
     ...model.parameterCount(params),
     stateBytes,
-    activatedStateBytes: stateBytes * activatedShare(config),
+    activatedStateBytes: stateBytes - idleStateBytes(config),
   };
   disposeTree(params);
   return size;
-}
-
-/** Share of the memories that one token reads and writes; all memories of a model are of one size. */
-function activatedShare(config: ModelConfig): number {
-  if (!isRouted(config)) return 1;
-  const always = config.shared ? 1 : 0;
-  return (config.topK + always) / (config.memories + always);
 }
 
 export const writeResult = (path: string, result: Result): Promise<void> =>

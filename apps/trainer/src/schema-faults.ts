@@ -55,13 +55,17 @@ interface Node {
   readonly additionalProperties?: Node;
   readonly items?: Node;
   readonly oneOf?: readonly Node[];
+  readonly anyOf?: readonly Node[];
   readonly const?: unknown;
 }
 
 /** The keys that the schema allows at a path, for the reader to choose from. */
 function keysAt(path: readonly PropertyKey[], raw: unknown): string[] {
   const choose = (node: Node, value: unknown): Node =>
-    node.oneOf?.find(({ properties }) => properties?.['kind']?.const === (value as Json)['kind']) ?? node;
+    node.oneOf?.find(({ properties }) => properties?.['kind']?.const === (value as Json)['kind']) ??
+    // A section, or null.
+    node.anyOf?.find(({ properties }) => properties) ??
+    node;
   let [node, value] = [configJsonSchema() as Node, raw];
   for (const key of path as string[]) {
     node = node.properties?.[key] ?? node.items ?? (node.additionalProperties as Node);

@@ -2,7 +2,7 @@
 import type { BackendReport } from '@mnemix/tensor';
 import type { Config, ModelConfig, TaskConfig } from './config.ts';
 import { bytes, quantity } from './format.ts';
-import { isRouted } from './plan-job.ts';
+import { blocksOf, isRouted, type BlockKind } from './plan-job.ts';
 import type { Parts } from './parts.ts';
 import type { Size } from './result.ts';
 
@@ -41,11 +41,31 @@ export function describeRun(
 
 /** E.g. `2 layers of width 64: 4 gated_delta_net memories, top-2, and a shared one`. */
 function describeModel(model: ModelConfig): string {
-  const { width, layers, cell, memories, topK, shared } = model;
-  const mixer = isRouted(model)
+  const { width, layers } = model;
+  const blocks = blocksOf(model);
+  const kinds = [...new Set(blocks)].map((kind) => ({
+    count: blocks.filter((other) => other === kind).length,
+    mixer: describeMixer(model, kind),
+  }));
+  const mixers = kinds.map(({ count, mixer }) => (kinds.length === 1 ? mixer : `${count} × ${mixer}`));
+  return `${layers} ${layers === 1 ? 'layer' : 'layers'} of width ${width}: ${mixers.join(' + ')}`;
+}
+
+function describeMixer(model: ModelConfig, kind: BlockKind): string {
+  const { attention, bmojo } = model;
+  if (kind === 'memory') return describeMemory(model);
+  if (kind === 'attention')
+    return attention.window === undefined ? 'attention' : `attention within a window of ${attention.window}`;
+  const slots = bmojo.eidetic ? ` and ${bmojo.eidetic.slots} slots` : '';
+  const name = bmojo.eidetic ? "B'MOJO" : "B'MOJO-F";
+  return `${name} with a window of ${bmojo.window}${slots} over ${describeMemory(model)}`;
+}
+
+function describeMemory(model: ModelConfig): string {
+  const { cell, memories, topK, shared } = model;
+  return isRouted(model)
     ? `${memories} ${cell} memories, top-${topK}${shared ? ', and a shared one' : ''}`
     : cell;
-  return `${layers} ${layers === 1 ? 'layer' : 'layers'} of width ${width}: ${mixer}`;
 }
 
 function describeTask(task: TaskConfig): string {

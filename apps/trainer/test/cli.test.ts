@@ -86,7 +86,7 @@ describe('the command line', () => {
       'sizes that do not fit the cell',
       ['train', '--cell', 'retnet', '--set', 'model.keyWidth=7'],
       2,
-      'retNet(heads)',
+      'model.cell (--cell): retNet(heads)',
     ],
     ['a text file that is not there', ['train', 'text', '--file', 'no.txt'], 1, 'no.txt'],
     ['a run folder that is none', ['resume', '.'], 2, '.'],

@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cells, type CellName } from '@mnemix/cells';
 import { describe, expect, it } from 'vitest';
 import { collectSets, settingsOf } from '../src/commands/key-flags.ts';
 import type { Config, ConfigInput } from '../src/config.ts';
 import { UsageError, type Fault } from '../src/errors.ts';
-import { planJob } from '../src/plan-job.ts';
-import { buildModel } from '../src/model.ts';
+import { mainName, planJob } from '../src/plan-job.ts';
 import { presets } from '../src/presets/index.ts';
 import { checkConfig, resolveConfig } from '../src/resolve-config.ts';
 import { temporaryFolder } from './folder.ts';
@@ -72,8 +72,53 @@ describe('a configuration', () => {
   });
 
   it('refuses an option that the cell does not have, by the names of both', () => {
-    const { model } = checkConfig(withModel({ cell: 'gla', cellOptions: { initialDecay: 1 } }));
-    expect(() => buildModel(model, 16)).toThrow(/gla: initialDecay: unknown key/);
+    const raw = withModel({ cell: 'gla', cellOptions: { initialDecay: 1 } });
+    expect(faultsOf(() => checkConfig(raw))).toMatchObject([
+      { where: 'model.cell', message: 'gla: initialDecay: unknown key.' },
+    ]);
+  });
+
+  it('takes blocks, window and slots from flags', () => {
+    const options = { pattern: 'memory,bmojo', window: '8', slots: '12' };
+    expect(resolveConfig('recall', settingsOf(options)).model).toMatchObject({
+      pattern: ['memory', 'bmojo'],
+      attention: { window: 8 },
+      bmojo: { window: 8, eidetic: { slots: 12 } },
+    });
+  });
+
+  it('hands the options of blocks down to models beside, key by key, and eidetic whole', () => {
+    const config = checkConfig({
+      ...recall,
+      model: {
+        pattern: ['bmojo'],
+        attention: { window: 8 },
+        bmojo: { window: 8, fadingTokens: { count: 2 }, eidetic: { slots: 4 } },
+      },
+      beside: {
+        fading: { model: { bmojo: { fadingTokens: { norm: false }, eidetic: null } } },
+        alone: { model: { pattern: ['attention'], attention: { heads: 2 } } },
+      },
+    });
+    const [, fading, alone] = planJob('job', config).map((run) => run.config.model);
+    expect(fading?.bmojo).toEqual({ window: 8, fadingTokens: { count: 2, norm: false }, eidetic: null });
+    expect(alone).toMatchObject({ attention: { window: 8, heads: 2 }, bmojo: { eidetic: { slots: 4 } } });
+  });
+
+  it.each<[name: string, model: ConfigInput['model']]>([
+    ['mom', {}],
+    ['gla', { cell: 'gla', memories: 1, topK: 1, shared: false }],
+    ['attention', { pattern: ['attention'] }],
+    ['bmojo', { pattern: ['bmojo'], bmojo: { eidetic: { slots: 4 } } }],
+    ['bmojo-f', { pattern: ['bmojo'] }],
+    ['hybrid', { pattern: ['memory', 'bmojo'] }],
+  ])('calls its main model %s by what its blocks are', (name, model) => {
+    expect(mainName(checkConfig(withModel(model)).model)).toBe(name);
+  });
+
+  it.each(Object.keys(cells) as CellName[])('of %s is checked before there is a device', (cell) => {
+    const blocks = { pattern: ['memory', 'bmojo'], bmojo: { eidetic: { slots: 2 } } } as const;
+    expect(faultsOf(() => checkConfig({ ...recall, model: { ...blocks, cell } }))).toEqual([]);
   });
 
   it('leaves the presets as they are', () => {
@@ -173,6 +218,83 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
       /another name/,
     ],
     ['a name that is a path', { ...recall, name: '../x' }, 'name', /accordingly/],
+    [
+      'an unknown kind of block',
+      withModel({ pattern: ['memory', 'lstm'] } as object),
+      'model.pattern.1',
+      /memory, attention, bmojo/,
+    ],
+    ['a pattern of nothing', withModel({ pattern: [] }), 'model.pattern', /at least 1/],
+    [
+      'a pattern longer than the model',
+      withModel({ pattern: ['memory', 'memory', 'attention'] }),
+      'model.pattern',
+      /more layers/,
+    ],
+    [
+      "a window of nothing for B'MOJO",
+      withModel({ bmojo: { window: 0 } }),
+      'model.bmojo.window',
+      /at least 1/,
+    ],
+    [
+      'an unknown key of the eidetic memory',
+      withModel({ bmojo: { eidetic: { slots: 2, polisy: {} } } } as object),
+      'model.bmojo.eidetic.polisy',
+      /one of: slots, policy,/,
+    ],
+    [
+      'more fading tokens than a window has',
+      withModel({ pattern: ['bmojo'], bmojo: { window: 4, fadingTokens: { count: 5 } } }),
+      'model.bmojo.fadingTokens.count',
+      /at most as many/,
+    ],
+    [
+      'more fading tokens than a window has in a model beside',
+      {
+        ...recall,
+        beside: { b: { model: { pattern: ['bmojo'], bmojo: { window: 4, fadingTokens: { count: 5 } } } } },
+      },
+      'beside.b.model.bmojo.fadingTokens.count',
+      /at most as many/,
+    ],
+    [
+      'slots that span more than the window',
+      withModel({ pattern: ['bmojo'], bmojo: { window: 4, eidetic: { slots: 2, span: 4 } } }),
+      'model.bmojo.eidetic.span',
+      /window − 1/,
+    ],
+    [
+      'an option of another policy',
+      withModel({
+        pattern: ['bmojo'],
+        bmojo: { eidetic: { slots: 2, policy: { type: 'recency', taps: [1] } } },
+      }),
+      'model.bmojo.eidetic.policy.taps',
+      /Use one of/,
+    ],
+    [
+      'heads of keys that do not divide the heads',
+      withModel({ pattern: ['attention'], attention: { heads: 4, kvHeads: 3 } }),
+      'model.attention.kvHeads',
+      /multiple of kvHeads/,
+    ],
+    [
+      'heads of oblong memories for a cell whose heads are square',
+      withModel({ cell: 'ttt_linear', keyWidth: 6, valueWidth: 16 }),
+      'model.cell',
+      /Square heads fit: --key-width 10 --value-width 10\.$/,
+    ],
+    [
+      'the same in a model beside',
+      {
+        ...recall,
+        model: { cell: 'ttt_linear', keyWidth: 16 },
+        beside: { wide: { model: { valueWidth: 64 } } },
+      },
+      'beside.wide.model.cell',
+      /--set beside\.wide\.model\.keyWidth=32 --set beside\.wide\.model\.valueWidth=32\.$/,
+    ],
   ])('%s', (_, raw, where, fix) => {
     const faults = faultsOf(() => checkConfig(raw));
     expect(faults.map((fault) => fault.where)).toEqual([where]);
@@ -190,6 +312,22 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
     expect(faults.sort()).toEqual(['backend', 'model.topK', 'model.width', 'task.pears']);
   });
 
+  it("all faults at once, what B'MOJO refuses included", () => {
+    const raw = {
+      task: { kind: 'recall', pairs: 99 },
+      model: { pattern: ['attention', 'bmojo'], bmojo: { window: 2, fadingTokens: { count: 3 } } },
+      backend: 'tpu',
+      beside: { b: { model: { attention: { heads: 5 } } } },
+    };
+    const faults = faultsOf(() => checkConfig(raw)).map((fault) => fault.where);
+    expect(faults.sort()).toEqual([
+      'backend',
+      'beside.b.model.attention.headWidth',
+      'model.bmojo.fadingTokens.count',
+      'task.pairs',
+    ]);
+  });
+
   it('a flag by its name as well as by its key', () => {
     const faults = faultsOf(() => resolveConfig('recall', settingsOf({ topK: 'two', memories: '4' })));
     expect(faults).toMatchObject([{ where: 'model.topK (--top-k)' }]);
@@ -197,7 +335,7 @@ describe('a faulty configuration is refused, with the key and the fix:', () => {
 
   it('a name that is neither preset nor file', () => {
     expect(faultsOf(() => resolveConfig('recal'))).toMatchObject([
-      { where: 'recal', fix: expect.stringContaining('recall, text') },
+      { where: 'recal', fix: expect.stringContaining('presets: recall, bmojo') },
     ]);
   });
 

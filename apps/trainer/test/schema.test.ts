@@ -10,6 +10,7 @@ interface Node {
   readonly default?: unknown;
   readonly properties?: Readonly<Record<string, Node>>;
   readonly oneOf?: readonly Node[];
+  readonly anyOf?: readonly Node[];
   readonly const?: unknown;
 }
 
@@ -20,14 +21,17 @@ function* keys(node: Node, prefix = ''): Generator<{ path: string; default: stri
   for (const [name, child] of Object.entries(node.properties ?? {})) {
     if (name === '$schema' || name === 'kind') continue;
     const path = prefix + name;
-    if (child.oneOf) for (const option of child.oneOf) yield* keys(option, `${path}.`);
-    else if (child.properties) yield* keys(child, `${path}.`);
-    else
+    const sections = [child, ...(child.oneOf ?? []), ...(child.anyOf ?? [])].filter(
+      (node) => node.properties,
+    );
+    // A section that may be null is a value as well.
+    if (sections.length === 0 || child.anyOf)
       yield {
         path,
         default: child.default === undefined ? '' : JSON.stringify(child.default),
         meaning: child.description ?? '',
       };
+    for (const section of sections) yield* keys(section, `${path}.`);
   }
 }
 

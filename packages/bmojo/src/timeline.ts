@@ -150,7 +150,7 @@ export function take(table: Tensor, index: Tensor): Tensor {
 }
 
 /** The tokens at these positions, [S, …] → [S, …, width]; zeros where there is none. */
-export const tokensAt = (timeline: Timeline, store: TokenStore, positions: Tensor): Tensor =>
+const tokensAt = (timeline: Timeline, store: TokenStore, positions: Tensor): Tensor =>
   take(tableOf(store), indexOf(timeline, positions, store.before?.shape[1] ?? 0));
 
 /** The last tokens after the pass, [S, length, width]: the next pass's `before`. Zeros where there are not so many. */

@@ -1,6 +1,6 @@
 // Cells that can say how badly they return a token's value for its own key.
 import { asMixer, type Mixer } from '@mnemix/layers';
-import { concat, memory, openBackend, Rng, slice, tidy, type Tensor3D } from '@mnemix/tensor';
+import { concat, memory, openBackend, Rng, slice, tidy, type Tensor, type Tensor3D } from '@mnemix/tensor';
 import '@mnemix/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cellCases } from './cases.ts';
@@ -49,8 +49,8 @@ describe.each(mixers)('%s', (_, mixer) => {
       const first = mixer.forward(params, cut(0, 7), { selfRecall: true });
       const second = mixer.forward(params, cut(7, 20), { selfRecall: true, state: first.state });
       const of = (b: number): number[] => [
-        ...first.aux.selfRecall!.dataSync().subarray(b * 7, (b + 1) * 7),
-        ...second.aux.selfRecall!.dataSync().subarray(b * 13, (b + 1) * 13),
+        ...(first.aux.selfRecall as Tensor).dataSync().subarray(b * 7, (b + 1) * 7),
+        ...(second.aux.selfRecall as Tensor).dataSync().subarray(b * 13, (b + 1) * 13),
       ];
       // Differences from 1 of a cosine: absolute, since many are nearly 0.
       for (const b of [0, 1])

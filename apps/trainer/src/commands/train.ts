@@ -30,6 +30,7 @@ Memory cells: ${Object.keys(cells).join(', ')}.
 Examples:
   $ mnemix train                                   a Mixture-of-Memories learns to recall, beside a single memory
   $ mnemix train recall --cell gla --seeds 3       the same with another memory cell, three seeds
+  $ mnemix train bmojo                             B'MOJO recalls what its window no longer shows
   $ mnemix train text --file book.txt --steps 500  a small language model of your own text
   $ mnemix train my.json --set optimizer.clipNorm=0.5  a configuration of your own`,
   );
