@@ -1,4 +1,4 @@
-// `npm start`: sets everything up and runs the trainer's default job. Flags after `--` go to the trainer.
+// `npm start`: sets everything up and trains: the default job, or the preset or file named after `--`. Flags there go to the trainer.
 import './node-version.js';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { prepare, root } from './prepare.js';
 
 prepare();
 const trainer = join(root, 'apps/trainer/dist/cli.js');
-const job = spawn(process.execPath, [trainer, 'train', 'recall', ...process.argv.slice(2)], {
+const job = spawn(process.execPath, [trainer, 'train', ...process.argv.slice(2)], {
   stdio: 'inherit',
 });
 
