@@ -29,4 +29,5 @@ export const recallOptions: Partial<Record<CellName, RecallOptions>> = {
   gated_delta_product: { cell: { initialDecay: 0.1, negativeEigenvalues: false }, learningRate: 3e-3 },
   log_linear_mamba2: slow,
   log_linear_gdn: slow,
+  mesa_net: { learningRate: 3e-3 },
 };
