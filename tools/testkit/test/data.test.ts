@@ -32,12 +32,16 @@ describe('golden data', () => {
     expect(copies).toBe(fileURLToPath(new URL('../fixtures', import.meta.url)));
     const layers = ['linear_attention', 'linear_attention_normalised', 'retnet', 'gla', 'delta_net'];
     const delta = ['gated_delta_net', 'gated_delta_net_neg', 'mom_gated_delta'];
+    const later = ['gated_delta_product', 'gsa', 'hgrn2', 'kda', 'mamba2', 'rwkv6'];
     const mom = ['mom_gated_delta_noshared', 'mom_gated_delta_singlekv'];
-    const models = ['mom', 'gla', 'delta_net', 'gated_deltanet', 'retnet'].flatMap((name) =>
-      ['config.json', 'model.safetensors', 'expected.safetensors'].map((file) => join('models', name, file)),
+    const models = ['mom', 'gla', 'delta_net', 'gated_deltanet', 'hgrn2', 'mamba2', 'retnet'].flatMap(
+      (name) =>
+        ['config.json', 'model.safetensors', 'expected.safetensors'].map((file) =>
+          join('models', name, file),
+        ),
     );
-    const files = [...layers, ...delta, ...mom].map((name) => `${name}.safetensors`);
-    const missing = [...files, ...models, 'engines-float64.json'].filter(
+    const files = [...layers, ...delta, ...later, ...mom].map((name) => `${name}.safetensors`);
+    const missing = [...files, ...models, 'engines-float64.json', 'bmojo-float64.json'].filter(
       (file) => !existsSync(join(copies, file)),
     );
     expect(missing).toEqual([]);
