@@ -36,14 +36,15 @@ const BACKENDS = ['wasm', 'webgpu-software'];
  * @returns {Run} without losses where it fails
  */
 function trainInNode(project, backend, env) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['out/node.js', backend], {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['out/node.js', backend], {
     cwd: project,
     env: { ...process.env, ...env },
     encoding: 'utf8',
     timeout: SECONDS * 1000,
   });
   if (status === 0) return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
-  console.log(`[node] ${stderr.trim() || 'no answer in time'}`);
+  // SIGTERM: no answer in time.
+  console.log(`[node] ${stderr.trim()} (ended with ${signal ?? status})`);
   return failed;
 }
 
