@@ -12,7 +12,7 @@ import {
   type Tensor2D,
 } from '@mnemix/tensor';
 import { inTurns, timedMixer, type Timing } from './mixer-timing.ts';
-import { spread, type Spread } from './statistics.ts';
+import { spread, spreadText, type Spread } from './statistics.ts';
 
 const BATCH = 8;
 const TOKENS = 512;
@@ -145,12 +145,10 @@ function decodeStream(mixer: Mixer, tokens: number, onProgress: (line: string) =
 
 /** The result as Markdown. */
 export function formatBmojoCost({ machine, costs, stream }: BmojoCostResult): string {
-  const times = ({ median, min, max }: Spread): string =>
-    `**${median.toFixed(2)}** (${min.toFixed(2)} – ${max.toFixed(2)})`;
   const rows = costs.map(
     ({ name, stateBytes, training, step }) =>
       `| ${name} | ${(stateBytes / 1024).toFixed(1)} | ${training.milliseconds.median.toFixed(1)} | ` +
-      `${times(training.ratio)} | ${step.milliseconds.median.toFixed(2)} | ${times(step.ratio)} |`,
+      `${spreadText(training.ratio, 2)} | ${step.milliseconds.median.toFixed(2)} | ${spreadText(step.ratio, 2)} |`,
   );
   const [before, after] = stream.tensors;
   const [bytesBefore, bytesAfter] = stream.bytes;

@@ -11,7 +11,7 @@ import { asMixer, type Mixer } from '@mnemix/layers';
 import { openBackend, type BackendReport } from '@mnemix/tensor';
 import { costNotes } from './cell-cost-notes.ts';
 import { inTurns, timedMixer, type Timing } from './mixer-timing.ts';
-import type { Spread } from './statistics.ts';
+import { spreadText } from './statistics.ts';
 
 const BATCH = 8;
 const TOKENS = 256;
@@ -84,12 +84,10 @@ export async function benchCellCost({
 /** The result as Markdown. */
 export function formatCellCost({ machine, sizes, cells: costs }: CellCostResult): string {
   const { batch, tokens, width, heads, keyWidth, valueWidth } = sizes;
-  const times = ({ median, min, max }: Spread): string =>
-    `**${median.toFixed(1)}** (${min.toFixed(1)} – ${max.toFixed(1)})`;
   const rows = costs.map(
     ({ cell, training, step, stateBytes, formula }) =>
       `| \`${cell}\` | ${(stateBytes / 1024).toFixed(1)} | ${training.milliseconds.median.toFixed(1)} | ` +
-      `${times(training.ratio)} | ${formula.toFixed(1)} | ${step.milliseconds.median.toFixed(2)} | ${times(step.ratio)} |`,
+      `${spreadText(training.ratio, 1)} | ${formula.toFixed(1)} | ${step.milliseconds.median.toFixed(2)} | ${spreadText(step.ratio, 1)} |`,
   );
   const remarkable = costs.filter(
     ({ training, step }) => Math.max(training.ratio.median, step.ratio.median) > REMARKABLE,

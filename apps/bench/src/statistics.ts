@@ -11,3 +11,7 @@ export function spread(values: readonly number[]): Spread {
   const median = sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
   return { median, min: sorted[0]!, max: sorted.at(-1)! };
 }
+
+/** **median** (smallest – largest), as Markdown. */
+export const spreadText = ({ median, min, max }: Spread, digits: number): string =>
+  `**${median.toFixed(digits)}** (${min.toFixed(digits)} – ${max.toFixed(digits)})`;

@@ -66,7 +66,7 @@ export function fadingTokens(
   // unless they are ends of chunks long ago: then they are held too, further on in the list.
   const heldChunk = sequencesFirst(quotient(sub(position, 1), window));
   const isRecent = logicalAnd(
-    logicalAnd(greaterEqual(chunks, add(heldChunk, 1)), greaterEqual(slot, 0)),
+    greaterEqual(chunks, add(heldChunk, 1)),
     greaterEqual(positions, sub(sequencesFirst(position), history)),
   );
   const place = add(slot, sub(chunks, heldChunk));
