@@ -10,3 +10,14 @@ export function checkInteger(where: string, value: number, least: number): void 
     `Choose an integer ≥ ${least}.`,
   );
 }
+
+/** @throws MnemixError `config` unless `values` is a list, not empty, of integers ≥ `least` */
+export function checkIntegers(where: string, values: readonly number[], least: number): void {
+  checkConfig(
+    Array.isArray(values) && values.length > 0,
+    where,
+    'expected a list of integers.',
+    `Pass e.g. [${least}].`,
+  );
+  values.forEach((value, i) => checkInteger(`${where}[${i}]`, value, least));
+}

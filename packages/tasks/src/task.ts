@@ -13,6 +13,11 @@ export interface Batch {
   readonly inputs: Int32Array;
   /** The token to predict at each position [size · tokens], or {@link IGNORE}. */
   readonly targets: Int32Array;
+  /**
+   * How far each label reaches back [size · tokens]: the answer stands among the last so many tokens, the current one
+   * included, and not among fewer. 0 where there is no label, or none that earlier tokens answer.
+   */
+  readonly reach: Int32Array;
   /** Number of sequences; fewer than asked for at the end of a finite source. */
   readonly size: number;
   /** Length of each sequence. */
@@ -38,6 +43,8 @@ export interface Task {
   readonly vocabSize: number;
   /** Length of the longest sequence. */
   readonly tokens: number;
+  /** What the examples of each split are drawn from. */
+  readonly sources: Readonly<Record<Split, readonly SourceFacts[]>>;
   /** Batches in one pass over a split; `Infinity` where examples are made or drawn without end. */
   batchesPerEpoch(size: number, split: Split): number;
   /**
@@ -49,8 +56,8 @@ export interface Task {
   batch(rng: Rng, request: BatchRequest): Batch;
 }
 
-/** One kind of example within a task: a length, a difficulty. */
-export interface ExampleSource {
+/** What is known of one kind of example without making any. */
+export interface SourceFacts {
   /** Unique within the split; names the kind in results. */
   readonly name: string;
   readonly tokens: number;
@@ -59,11 +66,29 @@ export interface ExampleSource {
   /** Size of a fixed data set. Left out: every example is new. */
   readonly examples?: number | undefined;
   /**
-   * Writes example `number` into `inputs` (zeros at first) and `targets` ({@link IGNORE} at first), each [tokens].
+   * Distribution of the labels' reach, where a formula gives it: entry r is the probability that a label reaches r
+   * tokens back (see {@link Batch.reach}). A function, because it may take a while.
+   */
+  readonly reaches?: (() => Float64Array) | undefined;
+  /** Highest probability that a label is guessed by a model that does not see its answer. */
+  readonly guess?: number | undefined;
+}
+
+/** One kind of example within a task: a length, a difficulty. */
+export interface ExampleSource extends SourceFacts {
+  /**
+   * Writes example `number` into `inputs` (zeros at first) and `targets` ({@link IGNORE} at first), and may write how far
+   * its labels reach back into `reach` (zeros at first), each [tokens].
    *
    * @param rng a key for this one example
    */
-  readonly write: (rng: Rng, inputs: Int32Array, targets: Int32Array, number: number) => void;
+  readonly write: (
+    rng: Rng,
+    inputs: Int32Array,
+    targets: Int32Array,
+    reach: Int32Array,
+    number: number,
+  ) => void;
 }
 
 export interface TaskDefinition extends Pick<Task, 'name' | 'config' | 'vocabSize'> {
@@ -91,6 +116,7 @@ export function defineTask({ name, config, vocabSize, train, test }: TaskDefinit
     config,
     vocabSize,
     tokens: Math.max(...[...train, ...test].map((source) => source.tokens)),
+    sources: splits,
 
     batchesPerEpoch(size, split) {
       checkInteger(`${name}.batchesPerEpoch(size)`, size, 1);
@@ -105,6 +131,7 @@ export function defineTask({ name, config, vocabSize, train, test }: TaskDefinit
       const { tokens } = source;
       const inputs = new Int32Array(count * tokens);
       const targets = new Int32Array(count * tokens).fill(IGNORE);
+      const reach = new Int32Array(count * tokens);
       const examples = key.fold(source.name);
       for (let row = 0; row < count; row++) {
         const [from, to] = [row * tokens, (row + 1) * tokens];
@@ -112,10 +139,11 @@ export function defineTask({ name, config, vocabSize, train, test }: TaskDefinit
           examples.fold(first + row),
           inputs.subarray(from, to),
           targets.subarray(from, to),
+          reach.subarray(from, to),
           first + row,
         );
       }
-      return { inputs, targets, size: count, tokens, source: source.name };
+      return { inputs, targets, reach, size: count, tokens, source: source.name };
     },
   };
 }

@@ -59,7 +59,8 @@ export function text(config: TextConfig): Task {
         name: 'test',
         tokens,
         examples: Math.floor((ids.length - testStart - 1) / tokens),
-        write: (_, inputs, targets, number) => writeWindow(testStart + number * tokens, inputs, targets),
+        write: (_, inputs, targets, _reach, number) =>
+          writeWindow(testStart + number * tokens, inputs, targets),
       },
     ],
   });
