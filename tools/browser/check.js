@@ -1,5 +1,5 @@
 // A page built with Vite from the packed packages trains ten steps on WASM and on WebGPU in headless Chromium; its
-// losses must be those of Node on the same backend.
+// losses must be those of Node on the same backend. And fused ops must give with their WebGPU kernels what they give without.
 import { spawnSync } from 'node:child_process';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,11 @@ const headers = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
+/** Of fused ops from their portable form, relative RMS: results, gradients. */
+const OP_TOLERANCES = { result: 1e-5, gradients: 1e-4 };
+
 /** @typedef {import('./ten-steps.ts').Run} Run */
+/** @typedef {import('./fused-ops.ts').Compared} Compared */
 
 /** @type {Run} */
 const failed = { threads: 0, losses: [] };
@@ -63,11 +67,13 @@ async function buildPage(project) {
 /**
  * What happens in a page has no limit of its own: a worker that dies leaves it waiting for ever.
  *
+ * @template T
  * @param {number} seconds
  * @param {Promise<unknown>} work
- * @returns {Promise<Run>} without losses where the page fails or takes too long
+ * @param {T} otherwise the result where the page fails or takes too long
+ * @returns {Promise<T>}
  */
-async function within(seconds, work) {
+async function within(seconds, work, otherwise) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const late = new Promise((_, reject) => {
@@ -77,10 +83,10 @@ async function within(seconds, work) {
     );
   });
   try {
-    return /** @type {Run} */ (await Promise.race([work, late]));
+    return /** @type {T} */ (await Promise.race([work, late]));
   } catch (error) {
     console.log(`[page] ${/** @type {Error} */ (error).message}`);
-    return failed;
+    return otherwise;
   } finally {
     clearTimeout(timer);
   }
@@ -92,6 +98,68 @@ function difference(actual, expected) {
   return Math.max(
     ...expected.map((value, i) => Math.abs((actual[i] ?? Number.NaN) - value) / Math.abs(value)),
   );
+}
+
+/**
+ * A page that says on the terminal what it says in its console, once each: a worker that fails says so many times.
+ *
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} url
+ */
+async function openPage(browser, url) {
+  const page = await browser.newPage();
+  const said = new Set();
+  const say = (/** @type {string} */ text) => {
+    if (!said.has(text)) console.log(`[page] ${text}`);
+    said.add(text);
+  };
+  page.on('console', (message) => say(message.text()));
+  page.on('pageerror', (error) => say(error.message));
+  await page.goto(url);
+  await page.waitForFunction('typeof train === "function"');
+  return page;
+}
+
+/**
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} url
+ * @param {string} project
+ * @param {Record<string, string>} env
+ */
+async function compareTraining(browser, url, project, env) {
+  for (const backend of BACKENDS) {
+    const page = await openPage(browser, url);
+    const inPage = await within(SECONDS, page.evaluate(`train('${backend}')`), failed);
+    await page.close();
+    const inNode = trainInNode(project, backend, env);
+    const worst = difference(inPage.losses, inNode.losses);
+    // A page that is isolated and has every file gets threads where Node does; the two may count cores differently.
+    const [pageThreaded, nodeThreaded] = [inPage, inNode].map(({ threads }) => threads > 1);
+    const same = worst <= TOLERANCE && pageThreaded === nodeThreaded;
+    console.log(`${same ? '✓' : '✗'} ${backend}: largest relative difference ${worst.toExponential(1)}`);
+    for (const [where, { losses, threads }] of Object.entries({ page: inPage, node: inNode })) {
+      console.log(`  ${where}, ${threads} threads  ${losses.map((loss) => loss.toFixed(5)).join(' ')}`);
+    }
+    if (!same) process.exitCode = 1;
+  }
+}
+
+/**
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} url
+ */
+async function compareOps(browser, url) {
+  const page = await openPage(browser, url);
+  const compared = await within(SECONDS, page.evaluate('compareOps()'), /** @type {Compared[]} */ ([]));
+  await page.close();
+  if (compared.length === 0) process.exitCode = 1;
+  for (const { op, result, gradients } of compared) {
+    const same = result <= OP_TOLERANCES.result && gradients <= OP_TOLERANCES.gradients;
+    console.log(
+      `${same ? '✓' : '✗'} ${op}: result ${result.toExponential(1)}, gradients ${gradients.toExponential(1)}`,
+    );
+    if (!same) process.exitCode = 1;
+  }
 }
 
 /**
@@ -107,32 +175,10 @@ async function compare(browser, project, env) {
     build: { outDir: 'site' },
     preview: { port: 0, host: '127.0.0.1', headers },
   });
+  const url = server.resolvedUrls?.local[0] ?? '';
   try {
-    for (const backend of BACKENDS) {
-      const page = await browser.newPage();
-      // Once each: a worker that fails says so many times.
-      const said = new Set();
-      const say = (/** @type {string} */ text) => {
-        if (!said.has(text)) console.log(`[page] ${text}`);
-        said.add(text);
-      };
-      page.on('console', (message) => say(message.text()));
-      page.on('pageerror', (error) => say(error.message));
-      await page.goto(server.resolvedUrls?.local[0] ?? '');
-      await page.waitForFunction('typeof train === "function"');
-      const inPage = await within(SECONDS, page.evaluate(`train('${backend}')`));
-      await page.close();
-      const inNode = trainInNode(project, backend, env);
-      const worst = difference(inPage.losses, inNode.losses);
-      // A page that is isolated and has every file gets threads where Node does; the two may count cores differently.
-      const [pageThreaded, nodeThreaded] = [inPage, inNode].map(({ threads }) => threads > 1);
-      const same = worst <= TOLERANCE && pageThreaded === nodeThreaded;
-      console.log(`${same ? '✓' : '✗'} ${backend}: largest relative difference ${worst.toExponential(1)}`);
-      for (const [where, { losses, threads }] of Object.entries({ page: inPage, node: inNode })) {
-        console.log(`  ${where}, ${threads} threads  ${losses.map((loss) => loss.toFixed(5)).join(' ')}`);
-      }
-      if (!same) process.exitCode = 1;
-    }
+    await compareOps(browser, url);
+    await compareTraining(browser, url, project, env);
   } finally {
     await server.close();
   }
@@ -148,7 +194,7 @@ if (software.kind === 'none') {
 try {
   await inConsumerProject(
     async (project) => {
-      for (const file of ['index.html', 'page.ts', 'node.ts', 'ten-steps.ts']) {
+      for (const file of ['index.html', 'page.ts', 'node.ts', 'ten-steps.ts', 'fused-ops.ts']) {
         cpSync(join(import.meta.dirname, file), join(project, file));
       }
       compile(project, ['node.ts', 'page.ts']);

@@ -9,7 +9,11 @@ export const checks = {
   lint: { about: 'lint and import boundaries', command: 'oxlint --deny-warnings' },
   types: { about: 'strict TypeScript', command: 'node tools/checks/types.js' },
   unused: { about: 'unused files, exports and dependencies', command: 'knip' },
-  unit: { about: 'tests on CPU and WASM', command: 'vitest run --exclude "**/*.webgpu.test.ts"' },
+  unit: {
+    about: 'tests on CPU and WASM',
+    command: 'vitest run --exclude "**/*.webgpu.test.ts" --exclude "**/*.redis.test.ts"',
+  },
+  redis: { about: 'sweeps through a real queue', command: 'node tools/redis/check.js' },
   webgpu: { about: 'tests on WebGPU', command: 'node tools/webgpu/check.js' },
   publint: { about: 'package manifests', command: 'node tools/checks/publint.js', needsBuild: true },
   attw: { about: 'published types', command: 'node tools/checks/attw.js', needsBuild: true },

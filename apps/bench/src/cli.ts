@@ -1,15 +1,24 @@
 #!/usr/bin/env node
 // The benchmark command line.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
 import { cellEntry, type CellName } from '@mnemix/cells';
 import { closeBackend } from '@mnemix/tensor';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { benchBmojo, formatBmojoCost } from './bmojo-cost.ts';
 import { catalogueTable, withTable } from './catalogue.ts';
 import { benchCellCost, formatCellCost } from './cell-cost.ts';
+import { addMad } from './commands/mad.ts';
+import { addCompare } from './commands/compare.ts';
+import { addQuick } from './commands/quick.ts';
+import { addRecall } from './commands/recall.ts';
+import { addKernels } from './commands/kernels.ts';
+import { addLmGpu } from './commands/lm-gpu.ts';
+import { addReport } from './commands/report.ts';
+import { addSpeed } from './commands/speed.ts';
+import { addSweepOverhead } from './commands/sweep-overhead.ts';
+import { addSweepWorker } from './commands/sweep-worker.ts';
+import { addWorker } from './commands/worker.ts';
 import { benchCpu, formatCpu } from './cpu.ts';
-import { benchKernels, formatKernels } from './kernels/index.ts';
 import {
   formatRecallCheck,
   recallJobs,
@@ -26,28 +35,15 @@ import {
   type StudyName,
   type StudyResult,
 } from './memory-study.ts';
+import { publish } from './publish.ts';
 import { sideBySide } from './side-by-side.ts';
-
-const wholeNumber = (text: string): number => {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new InvalidArgumentError('Use a whole number from 1 on.');
-};
+import { wholeNumber } from './whole-number.ts';
 
 /** Collects repeated `--only <cell>`. */
 const cellNames = (name: string, earlier: CellName[] = []): CellName[] => {
   cellEntry('--only', name);
   return [...earlier, name as CellName];
 };
-
-/** Prints the text, and writes it and the result beside each other where asked to. */
-async function publish(result: unknown, text: string, out: string | undefined): Promise<void> {
-  console.log(text);
-  if (out === undefined) return;
-  await mkdir(dirname(out), { recursive: true });
-  await writeFile(`${out}.json`, `${JSON.stringify(result, null, 2)}\n`);
-  await writeFile(`${out}.md`, text);
-}
 
 interface RecallCheckFlags {
   readonly steps: number;
@@ -101,32 +97,6 @@ program
     const result = await benchCellCost({ rounds, onCell, ...(only ? { only } : {}) });
     await publish(result, formatCellCost(result), out);
   });
-
-program
-  .command('kernels')
-  .description('speed and error of the WebGPU kernels, beside the same without them')
-  .option('--backend <name>', 'webgpu or webgpu-software', 'webgpu')
-  .option('--quick', 'tiny shapes, once: whether they work, not how fast they are', false)
-  .option('--out <path>', 'write <path>.md and <path>.json too')
-  .action(
-    async ({
-      backend,
-      quick,
-      out,
-    }: {
-      backend: 'webgpu' | 'webgpu-software';
-      quick: boolean;
-      out?: string;
-    }) => {
-      const result = await benchKernels({
-        backend,
-        quick,
-        onResult: ({ op, shape, variant, ratio }) =>
-          console.error(`${op} ${shape} ${variant}: ${ratio.toFixed(2)} × stock`),
-      });
-      await publish(result, formatKernels(result), out);
-    },
-  );
 
 program
   .command('bmojo')
@@ -192,6 +162,18 @@ program
 program.command('memory-study-job <job>', { hidden: true }).action(async (job: string) => {
   console.log(JSON.stringify(await runStudy(JSON.parse(job) as StudyJob)));
 });
+
+addKernels(program);
+addLmGpu(program);
+addQuick(program);
+addSpeed(program);
+addReport(program);
+addRecall(program);
+addCompare(program);
+addMad(program);
+addSweepOverhead(program);
+addWorker(program);
+addSweepWorker(program);
 
 program
   .command('catalogue')

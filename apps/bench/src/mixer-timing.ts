@@ -24,6 +24,8 @@ export interface Timing {
 export interface TimedMixer {
   /** Forward and backward over the batch. */
   train(): void;
+  /** Forward over the batch. */
+  prefill(): void;
   /** One more token for each sequence, behind the batch. */
   step(): void;
   dispose(): void;
@@ -46,6 +48,10 @@ export function timedMixer(
         valueAndGrad((tree: { x: Tensor3D; params: ParamTree }) => ({
           value: sum(mul(mixer.forward(tree.params, tree.x).y, dy)) as Scalar,
         }))({ x, params });
+      }),
+    prefill: () =>
+      tidy(() => {
+        mixer.forward(params, x);
       }),
     step: () =>
       tidy(() => {

@@ -1,6 +1,9 @@
 import { closeBackend } from '@mnemix/tensor';
 import { afterAll, expect, it } from 'vitest';
-import { benchKernels, formatKernels, type KernelsResult } from '../src/kernels/index.ts';
+import { families } from '../src/kernels/cases/index.ts';
+import { drawKernels } from '../src/kernels/figure.ts';
+import { benchKernels, formatKernels, type KernelResult, type KernelsResult } from '../src/kernels/index.ts';
+import { ratiosTo, rooflineShare, withForms } from '../src/kernels/numbers.ts';
 
 /** `real`, `software` or `none`: what the test run has found. */
 const adapter = process.env.MNEMIX_WEBGPU;
@@ -8,58 +11,124 @@ const adapter = process.env.MNEMIX_WEBGPU;
 afterAll(closeBackend);
 
 it.skipIf(adapter !== 'real' && adapter !== 'software')(
-  'kernels are measured beside the stock ones, and both are right',
+  'kernels are measured beside their portable forms, and are right forward and backward',
   async () => {
     const backend = adapter === 'real' ? 'webgpu' : 'webgpu-software';
-    const seen: string[] = [];
-    const result = await benchKernels({ backend, quick: true, onResult: ({ shape }) => seen.push(shape) });
-    expect(seen.slice(0, 2)).toEqual(['33×40 · 40×36', '40×24ᵀ · 20×40ᵀ']);
-    for (const { error, stockError, ours, stock, ratio } of result.results) {
-      expect(error).toBeLessThan(1e-3);
-      expect(stockError).toBeLessThan(1e-5);
-      expect(ours.wall.median).toBeGreaterThan(0);
-      expect(stock.wall.median).toBeGreaterThan(0);
-      expect(ratio).toBeGreaterThan(0);
+    const seen: number[] = [];
+    const profiled: string[] = [];
+    const result = await benchKernels({
+      backend,
+      quick: true,
+      only: ['swiGlu', 'shortConv'],
+      onResult: (_, all) => void seen.push(all.results.length),
+      onProfile: (name) => profiled.push(name),
+    });
+    expect(seen).toEqual([1, 2, 3, 4]);
+    expect(result.results.map(({ op, pass }) => `${op} ${pass}`)).toEqual([
+      'short convolution forward',
+      'short convolution training',
+      'SwiGLU forward',
+      'SwiGLU training',
+    ]);
+    for (const { forms, failures, error = 0, gradientDifference = 0, kernels = [] } of result.results) {
+      expect(failures).toEqual({});
+      expect(error).toBeLessThan(1e-5);
+      expect(gradientDifference).toBeLessThan(1e-4);
+      expect(forms.ours?.wall.median).toBeGreaterThan(0);
+      expect(forms.portable?.wall.median).toBeGreaterThan(0);
+      expect(forms.ours?.dispatches ?? 1).toBeLessThanOrEqual(forms.portable?.dispatches ?? 1);
+      expect(kernels.length).toBe(new Set(kernels.map(({ name }) => name)).size);
     }
+    expect(profiled.length).toBeLessThanOrEqual(4);
     if (adapter === 'software') expect(result.left).toMatchObject([{ variant: 'mixed' }]);
   },
+  240_000,
 );
 
-it('a result is printed as a table in Markdown', () => {
-  const spread = (median: number) => ({ median, min: median, max: 2 * median });
-  const result: KernelsResult = {
-    node: 'v20.20.0',
-    backend: {
-      name: 'webgpu',
-      adapter: { vendor: 'someone', architecture: '', description: 'card' },
-      features: [],
-      limits: {},
-      threads: 1,
-      simd: false,
-      software: false,
-      rejected: [],
+const spread = (median: number) => ({ median, min: median, max: 2 * median });
+const forward: KernelResult = {
+  family: 'diagonalDecay',
+  op: 'diagonal decay, none',
+  shape: '8×2048×8×128',
+  precision: 'float32',
+  pass: 'forward',
+  isMain: true,
+  forms: {
+    ours: { wall: spread(1), device: spread(0.75), kernels: spread(0.5), dispatches: 4 },
+    portable: { wall: spread(4), device: spread(4), kernels: spread(3), dispatches: 90 },
+    naive: { wall: spread(90), scale: 32 },
+  },
+  failures: {},
+  cost: { flops: 1e10, bytes: 1e8 },
+  error: 1e-7,
+};
+const longer = (tokens: number, median: number): KernelResult => ({
+  ...forward,
+  family: 'linearity',
+  shape: `1×${tokens}×8×128`,
+  isMain: false,
+  forms: { ours: { wall: spread(median) } },
+});
+const result: KernelsResult = {
+  node: 'v20.20.0',
+  backend: {
+    name: 'webgpu',
+    adapter: { vendor: 'someone', architecture: '', description: 'card' },
+    features: [],
+    limits: {},
+    threads: 1,
+    simd: false,
+    software: false,
+    rejected: [],
+  },
+  quick: false,
+  ceilings: { bytesPerSecond: 1e12, flopsPerSecond: 4e13 },
+  left: [{ variant: 'mixed', reason: 'the adapter has no shader-f16' }],
+  results: [
+    forward,
+    {
+      ...forward,
+      precision: 'mixed',
+      forms: { ours: { wall: spread(0.5), kernels: spread(0.2), dispatches: 4 } },
     },
-    quick: false,
-    left: [{ variant: 'mixed', reason: 'the adapter has no shader-f16' }],
-    results: [
-      {
-        op: 'matMul',
-        shape: '1024×1024 · 1024×1024',
-        variant: 'float32',
-        ours: { wall: spread(1), device: spread(0.5) },
-        stock: { wall: spread(2), device: spread(1) },
-        ratio: 2,
-        flops: 2e9,
-        bytes: 12e6,
-        error: 1e-7,
-        stockError: 2e-7,
-      },
-    ],
-  };
+    { ...forward, op: 'SwiGLU', isMain: false, forms: {}, failures: { ours: 'no memory' } },
+    longer(2048, 2),
+    longer(4096, 2.5),
+  ],
+};
+
+it('other forms are compared by the same clock, in mixed precision with those of float32', () => {
+  expect(ratiosTo(forward, 'portable')).toEqual({ device: 6, wall: 4 });
+  const mixed = result.results[1] as KernelResult;
+  expect(ratiosTo(mixed, 'portable')).toBeUndefined();
+  expect(ratiosTo(withForms(mixed, result.results), 'portable')?.device).toBeCloseTo(15);
+});
+
+it('the roofline is the slower of bytes and operations', () => {
+  expect(rooflineShare(forward, result.ceilings)).toBeCloseTo(0.25 / 0.5);
+});
+
+it('a result is printed as tables in Markdown: targets, everything, linear cost', () => {
   const printed = formatKernels(result);
   expect(printed).toContain('Kernels on someone card, Node v20.20.0.');
-  expect(printed).toContain('No mixed: the adapter has no shader-f16.');
-  expect(printed).toContain(
-    '| matMul | 1024×1024 · 1024×1024 | float32 | 0.5000 (0.5000 – 1.0000) | 1.0000 (1.0000 – 2.0000) | 2.00 | 4.00 | 24 | 1.0e-7 | 2.0e-7 |',
-  );
+  expect(printed).toContain('- Not measured: mixed: the adapter has no shader-f16.');
+  expect(printed).toContain('no ours form: no memory');
+  expect(printed).toContain('| diagonal decay, none | float32 | forward | 0.500 | 0.60 | 0.100 | yes |');
+  expect(printed).toContain('| 20.00 | 200 | 50 % | 6.0; 4.0 | 180.0; 90.0 | 1.0e-7 |');
+  expect(printed).toContain('| 1×4096×8×128 | forward | 2.50 (2.50 – 5.00) | 1.25 |');
+});
+
+it('a result is drawn as SVG', () => {
+  const svg = drawKernels(result);
+  expect(svg).toMatch(/^<svg/);
+  expect(svg).toContain('diagonal decay, none, mixed');
+});
+
+it('every case has a name of its own', () => {
+  for (const quick of [true, false]) {
+    const names = Object.values(families).flatMap((cases) =>
+      cases({ quick }).map(({ family, op, shape }) => `${family} ${op} ${shape}`),
+    );
+    expect(new Set(names).size).toBe(names.length);
+  }
 });

@@ -6,6 +6,7 @@ import { recordDevice } from './device.ts';
 import { listenForInterrupt, exitCodeOf } from './interrupt.ts';
 import { lockFolder } from './lock.ts';
 import { readLog } from './log.ts';
+import { onFreshDevices } from './lost-device.ts';
 import { openDevice, type Parts } from './parts.ts';
 import { planJob, type PlannedRun } from './plan-job.ts';
 import { createProgress, type Screen } from './progress.ts';
@@ -20,6 +21,7 @@ import {
   type Result,
 } from './result.ts';
 import { createRunFolder, inFolder } from './run-folder.ts';
+import { createStepTrace } from './step-trace.ts';
 import { describeDevice, describeRun } from './summary.ts';
 import { train } from './train.ts';
 
@@ -27,6 +29,8 @@ export interface JobSurroundings {
   readonly screen: Screen;
   /** Makes what a run consists of. */
   readonly build: (config: Config) => Promise<Parts>;
+  /** Where to write a trace of one step, if anywhere. */
+  readonly trace?: string | undefined;
 }
 
 /**
@@ -38,7 +42,7 @@ export interface JobSurroundings {
 export async function runJob(
   folder: string,
   config: Config,
-  { screen, build }: JobSurroundings,
+  { screen, build, trace: tracePath }: JobSurroundings,
 ): Promise<number> {
   const progress = createProgress(screen, config.output.logEvery);
   using interrupt = listenForInterrupt(() =>
@@ -48,6 +52,7 @@ export async function runJob(
   const device = await openDevice(config);
   progress.note(`device      ${describeDevice(device)}`);
   await removePartials(folder);
+  const trace = tracePath === undefined ? undefined : createStepTrace(tracePath, progress.note);
   const results: Result[] = [];
   const runs = planJob(folder, config);
   for (const run of runs) {
@@ -63,7 +68,12 @@ export async function runJob(
       progress.note(describeRun(run, parts, size));
       const before = await recordDevice(paths.device, device);
       if (before) progress.note(deviceWarning(before, device));
-      const end = await train(run, parts, { progress, interrupt });
+      const end = await onFreshDevices(
+        async (losses) =>
+          // A model may hold tensors of its own, which are lost too.
+          train(run, losses === 0 ? parts : await build(run.config), { progress, interrupt, trace }),
+        { open: () => openDevice(config), note: progress.note },
+      );
       if (end.ended === 'interrupted') {
         progress.note(
           `Saved ${end.checkpoint} after step ${end.step}. Continue with: mnemix resume ${folder}`,

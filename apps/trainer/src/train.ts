@@ -13,6 +13,7 @@ import type { Parts } from './parts.ts';
 import { RecentSteps, type Progress } from './progress.ts';
 import type { Purpose } from './held-out.ts';
 import { inFolder } from './run-folder.ts';
+import type { StepTrace } from './step-trace.ts';
 import { EventWriter } from './tensorboard.ts';
 import { trainingStep, type TrainingState } from './training-step.ts';
 
@@ -27,6 +28,7 @@ export interface Run {
 export interface Surroundings {
   readonly progress: Progress;
   readonly interrupt: Interrupt;
+  readonly trace?: StepTrace | undefined;
 }
 
 export interface TrainingEnd {
@@ -52,7 +54,7 @@ export interface TrainingEnd {
 export async function train(
   run: Run,
   parts: Parts,
-  { progress, interrupt }: Surroundings,
+  { progress, interrupt, trace }: Surroundings,
 ): Promise<TrainingEnd> {
   const { task, model } = parts;
   const { training, output } = run.config;
@@ -77,7 +79,8 @@ export async function train(
 
   while (stepsDone() < training.steps && !reached && !interrupt.requested) {
     const batch = task.batch(rng, { index: stepsDone(), size: training.batch, split: 'train' });
-    const { state: next, numbers } = await trainingStep(state, batch, parts, checkpoint);
+    const step = () => trainingStep(state, batch, parts, checkpoint);
+    const { state: next, numbers } = await (trace ? trace.run(step) : step());
     state = next;
     await record({ step: stepsDone(), tokens: batch.size * batch.tokens, ...numbers, seconds: seconds() });
 

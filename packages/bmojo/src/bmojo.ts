@@ -5,7 +5,7 @@
 // with F_c and E_c those of the chunk c of w tokens that t lies in. Fading memory is any Mixer, a Mixture-of-Memories too.
 //
 // Each kind of memory is a part of a pass: groups of keys for the queries, and what it leaves in the state.
-import { batchSequences } from '@mnemix/kernels';
+import { attention, batchSequences, type AttentionKeys } from '@mnemix/kernels';
 import {
   linear,
   stateBytes,
@@ -29,7 +29,6 @@ import {
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
-import { attend, type KeyGroup } from './attend.ts';
 import { checkedConfig, type BmojoConfig, type CheckedConfig } from './config.ts';
 import { eideticTokens, rankStore, resizeSlots } from './eidetic.ts';
 import { fadingTokens } from './fading-tokens.ts';
@@ -53,7 +52,7 @@ import {
   type HistoryLengths,
   type KeyValues,
 } from './state.ts';
-import { newest, ofLastBlock, timelineOf, toRows, type Timeline } from './timeline.ts';
+import { newest, ofLastBlock, timelineOf, type Timeline } from './timeline.ts';
 
 /** Which tokens each block of queries had in its eidetic memory, and how all ranked: `aux.eidetic`. */
 export interface EideticReport {
@@ -87,7 +86,7 @@ interface Pass {
 }
 
 interface Part {
-  readonly groups: readonly KeyGroup[];
+  readonly groups: readonly AttentionKeys[];
   readonly state: Partial<BmojoState>;
   readonly report?: EideticReport;
 }
@@ -152,12 +151,11 @@ export function bmojo(options: BmojoConfig): BmojoMixer {
       const parts = [windowPart, outputWindowPart, fadingPart, eideticPart, recalledPart].map((part) =>
         part(pass),
       );
-      const read = attend(
-        timeline.queries,
-        parts.flatMap(({ groups }) => groups),
-        config,
+      const read = attention(
+        { groups: parts.flatMap(({ groups }) => groups), position: state?.position },
+        { sequences, heads: config.heads, kvHeads: config.kvHeads, block: timeline.perBlock },
       );
-      const o = linear(toRows(timeline, read), params.o_proj);
+      const o = linear(read, params.o_proj);
       const report = parts.find((part) => part.report)?.report;
       return {
         y: reshape(outputs && config.skip ? add(o, outputs) : o, x.shape),
@@ -204,17 +202,17 @@ const storesOf = ({ keys, values }: KeyValueRows, before: KeyValues | undefined)
 });
 
 /** The last w tokens. */
-function windowPart({ config, timeline, queries, ofInputs }: Pass): Part {
+function windowPart({ config, queries, ofInputs }: Pass): Part {
   if (!config.inContext || !ofInputs) return nothing;
-  return { groups: [windowGroup(timeline, queries.ofInputs, ofInputs, 0, config.window)], state: {} };
+  return { groups: [windowGroup(queries.ofInputs, ofInputs, 0, config.window)], state: {} };
 }
 
 /** Outputs of the fading memory at a fixed distance: a query's own, or those behind the window. */
-function outputWindowPart({ config, timeline, queries, ofOutputs }: Pass): Part {
+function outputWindowPart({ config, queries, ofOutputs }: Pass): Part {
   const source = config.fadingTokens?.source;
   if (!ofOutputs || (source !== 'offsetWindow' && source !== 'current')) return nothing;
   const [nearest, farthest] = source === 'current' ? [0, 1] : [config.window, 2 * config.window];
-  return { groups: [windowGroup(timeline, queries.ofOutputs, ofOutputs, nearest, farthest)], state: {} };
+  return { groups: [windowGroup(queries.ofOutputs, ofOutputs, nearest, farthest)], state: {} };
 }
 
 /** Outputs of the fading memory that stand for all before the chunk. */
@@ -293,7 +291,7 @@ function recalledPart({ config, timeline, queries, state }: Pass): Part {
   if (!config.eidetic || config.eidetic.recalled === 0) return nothing;
   const recalled = state?.recalled ?? emptyRecalled(config, timeline.sequences.count);
   return {
-    groups: [slotGroup(config, queries, recalledTokens(recalled, timeline.blocks, config.eidetic.span))],
+    groups: [slotGroup(config, queries, recalledTokens(recalled, config.eidetic.span))],
     // Tensors of its own, so that the old state may be freed.
     state: { recalled: mapTree(recalled, (leaf) => leaf.clone()) },
   };

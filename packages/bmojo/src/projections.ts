@@ -13,7 +13,7 @@ import {
   type Tensor3D,
 } from '@mnemix/tensor';
 import type { CheckedConfig } from './config.ts';
-import { toBlocks, type Timeline } from './timeline.ts';
+import type { Timeline } from './timeline.ts';
 
 interface NormParams {
   readonly weight: Tensor1D;
@@ -47,7 +47,7 @@ export interface KeyValueRows {
   readonly values: Tensor2D;
 }
 
-/** Queries [S, n, b, H·D] by what they are asked of, made when first asked for. */
+/** Queries [N, H·D] by what they are asked of, made when first asked for. */
 export interface Queries {
   readonly ofInputs: Tensor;
   /** For keys made of the fading memory's outputs: the same where they are tied. */
@@ -122,12 +122,12 @@ export function projections(config: CheckedConfig): Projections {
 
     queries: (params, u, timeline) => {
       const far = (): Tensor => fill([timeline.sequences.rows], 2 * window);
-      const inBlocks = (name: string, positions: () => Tensor) =>
-        once(() => toBlocks(timeline, project(params, name, u, positions())));
-      const ofInputs = inBlocks('q', () => timeline.rowPosition);
-      const farOfInputs = inBlocks('q', far);
-      const ofOutputs = tied ? ofInputs : inBlocks('fading_q', () => timeline.rowPosition);
-      const farOfOutputs = tied ? farOfInputs : inBlocks('fading_q', far);
+      const queries = (name: string, positions: () => Tensor) =>
+        once(() => project(params, name, u, positions()));
+      const ofInputs = queries('q', () => timeline.rowPosition);
+      const farOfInputs = queries('q', far);
+      const ofOutputs = tied ? ofInputs : queries('fading_q', () => timeline.rowPosition);
+      const farOfOutputs = tied ? farOfInputs : queries('fading_q', far);
       return {
         get ofInputs() {
           return ofInputs();

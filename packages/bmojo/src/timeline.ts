@@ -41,7 +41,6 @@ export interface Timeline {
   /** Position of each row, [N]. */
   readonly rowPosition: Tensor1D;
   readonly window: number;
-  readonly kind: BlockKind;
   /** Blocks of each sequence, n, and queries of a block, b. */
   readonly blocks: number;
   readonly perBlock: number;
@@ -49,8 +48,6 @@ export interface Timeline {
   readonly queries: Tensor3D;
   /** The chunk that each block is, or lies in, [S, n]. */
   readonly chunk: Tensor2D;
-  /** Whether the rows are the queries, one after the other. */
-  readonly isAligned: boolean;
   /** The block of the last token, [S]; −1 where a sequence has no token in this pass, nor a chunk begun. */
   readonly lastBlock: Tensor1D;
 }
@@ -69,7 +66,7 @@ export function timelineOf(
   window: number,
   kind: BlockKind,
 ): Timeline {
-  const { count, maxLength, lengths, uniform } = sequences;
+  const { count, maxLength, lengths } = sequences;
   const seen = position ?? (zeros([count]) as Tensor1D);
   const end = add(seen, cast(lengths, 'float32')) as Tensor1D;
   const column = (x: Tensor): Tensor => reshape(x, [count, 1, 1]);
@@ -84,8 +81,6 @@ export function timelineOf(
     const queries = add(column(seen), reshape(range(0, maxLength), [1, maxLength, 1])) as Tensor3D;
     return {
       ...common,
-      kind: 'token',
-      isAligned: uniform !== undefined,
       blocks: maxLength,
       perBlock: 1,
       queries,
@@ -100,8 +95,6 @@ export function timelineOf(
   const offset = reshape(range(0, window), [1, 1, window]);
   return {
     ...common,
-    kind: 'chunk',
-    isAligned: uniform !== undefined && position === undefined && uniform.tokens % window === 0,
     blocks,
     perBlock: window,
     queries: add(mul(reshape(chunk, [count, blocks, 1]), window), offset) as Tensor3D,
@@ -170,12 +163,6 @@ export function newest(timeline: Timeline, store: TokenStore, length: number): T
   return tokensAt(timeline, store, positions) as Tensor3D;
 }
 
-/** Rows [N, width] as what the queries' blocks hold, [S, n, b, width]; zeros for queries of no token. */
-export function toBlocks(timeline: Timeline, rows: Tensor2D): Tensor {
-  const { queries, isAligned } = timeline;
-  return isAligned ? reshape(rows, [...queries.shape, rows.shape[1]]) : tokensAt(timeline, { rows }, queries);
-}
-
 /**
  * Of what each block has, that of the last token's block: x [S, n, …] → [S, …].
  *
@@ -190,19 +177,4 @@ export function ofLastBlock({ sequences, lastBlock }: Timeline, x: Tensor, held:
   const index = add(mul(range(0, count), blocks + 1), add(lastBlock, 1));
   const found = gatherRows(reshape(all, [count * (blocks + 1), width]), cast(index, 'int32'));
   return reshape(found, [count, ...rest]);
-}
-
-/** What the queries' blocks [S, n, b, width] hold, as rows [N, width]; rows of no sequence are 0. */
-export function toRows(timeline: Timeline, x: Tensor): Tensor2D {
-  const { sequences, rowPosition, position, window, kind, blocks, perBlock } = timeline;
-  const { count, rows, rowSequence } = sequences;
-  const width = x.shape[3] as number;
-  if (timeline.isAligned) return reshape(x, [rows, width]) as Tensor2D;
-  const perRow = (perSequence: Tensor): Tensor =>
-    reshape(gatherRows(reshape(perSequence, [count, 1]), rowSequence), [rows]);
-  const first = kind === 'token' ? position : mul(quotient(position, window), window);
-  const slot = sub(rowPosition, perRow(first));
-  const index = add(mul(cast(rowSequence, 'float32'), blocks * perBlock), slot);
-  const known = where(greaterEqual(rowSequence, 0), index, scalar(NOBODY));
-  return gatherRows(reshape(x, [count * blocks * perBlock, width]), cast(known, 'int32')) as Tensor2D;
 }

@@ -59,7 +59,7 @@ export function sumSquares(x: usize, n: i32): f64 {
   return total;
 }
 
-/** √squares to one number at y. */
-export function storeNorm(y: usize, squares: f64): void {
-  store<f32>(y, f32(sqrt(squares)));
+/** One number at y. */
+export function storeNumber(y: usize, value: f64): void {
+  store<f32>(y, f32(value));
 }

@@ -8,7 +8,7 @@ export {
 } from './diagonal-plus-low-rank-gradient';
 export { valueDecay, valueDecayScratch } from './value-decay';
 export { valueDecayGradient, valueDecayGradientScratch } from './value-decay-gradient';
-export { adamW, storeNorm, sumSquares } from './adam-w';
+export { adamW, storeNumber, sumSquares } from './adam-w';
 export { crossEntropy, crossEntropyBackward } from './cross-entropy';
 export { l2Norm, l2NormBackward } from './l2-norm';
 export { layerNorm, layerNormBackward } from './layer-norm';

@@ -78,7 +78,7 @@ describe.each(['cpu', 'wasm'] as const)('linear on %s', (backend) => {
       const [x, weight, bias, slope] = [inputs.x, inputs.weight, inputs.bias, dy].map(toTensor);
       const given = { x: x!, weight: weight!, bias: bias! };
       expect(portable.forward(given).y).toBeCloseRms(expected.outputs['y']!, 1e-5);
-      const { dx, dWeight, dBias } = portable.backward({ x: x!, weight: weight!, dy: slope! });
+      const { dx, dWeight, dBias } = portable.backward({ ...given, dy: slope! });
       expect(dx).toBeCloseRms(expected.gradients['x']!, 1e-4);
       expect(dWeight).toBeCloseRms(expected.gradients['weight']!, 1e-4);
       expect(dBias).toBeCloseRms(expected.gradients['bias']!, 1e-4);
@@ -115,6 +115,7 @@ describe.each(['cpu', 'wasm'] as const)('linear on %s', (backend) => {
 it('leaves large products to a backend with many threads', () => {
   const backend = { wasm: { tfjs: { getThreadsCount: () => 4 } } };
   const [x, weight, bias] = [zeros([4096, 128]), zeros([128, 128]), zeros([128])];
-  expect(wasm.forward.wasm({ inputs: { x, weight, bias }, attrs: {}, backend })).toBeUndefined();
-  expect(wasm.backward.wasm({ inputs: { x, weight, dy: x }, attrs: {}, backend })).toBeUndefined();
+  const call = { op: 'Linear', attrs: {}, backend };
+  expect(wasm.forward.wasm({ ...call, inputs: { x, weight, bias } })).toBeUndefined();
+  expect(wasm.backward.wasm({ ...call, inputs: { x, weight, bias, dy: x } })).toBeUndefined();
 });

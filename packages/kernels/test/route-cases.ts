@@ -1,6 +1,7 @@
-// Random routings, and what a plan has to say about them, by a plain loop over buckets.
-import { seededRandom } from '@mnemix/testkit';
+// Random routings, what a plan has to say about them, by a plain loop over buckets, and gathering and mixing by their definitions.
+import { nd, seededRandom, type NdArray } from '@mnemix/testkit';
 import type { Segments } from '../src/index.ts';
+import { float32, type Arrays } from './op-cases.ts';
 
 export interface RouteCase {
   readonly name: string;
@@ -89,4 +90,45 @@ export function planOf(shape: RouteCase, choices: readonly number[]) {
     plan.groupLengths.push(next - plan.groupStarts.at(-1)!);
   }
   return plan;
+}
+
+/** Σ_j weights[r, j]·o[position[r, j]]. */
+export const mixOracle =
+  (position: readonly number[], chosen: number) =>
+  ({ o, weights }: Arrays): { y: NdArray } => {
+    const width = o!.shape[1]!;
+    const y = nd([position.length / chosen, width]);
+    position.forEach((place, copy) => {
+      if (place < 0) return;
+      for (let c = 0; c < width; c++)
+        y.data[Math.floor(copy / chosen) * width + c]! += weights!.data[copy]! * o!.data[place * width + c]!;
+    });
+    return { y };
+  };
+
+/** y[u] = x[source[u]]. */
+export const gatherOracle =
+  (source: readonly number[]) =>
+  ({ x }: Arrays): { y: NdArray } => {
+    const width = x!.shape[1]!;
+    return {
+      y: nd(
+        [source.length, width],
+        source.flatMap((row) =>
+          Array.from({ length: width }, (_, c) => (row < 0 ? 0 : x!.data[row * width + c]!)),
+        ),
+      ),
+    };
+  };
+
+export function routeInputs({ batch, tokens, chosen }: RouteCase, width: number) {
+  const random = seededRandom(10);
+  const rows = batch * tokens;
+  return {
+    x: float32(random.normals([rows, width])),
+    o: float32(random.normals([rows * chosen, width])),
+    weights: float32(random.uniforms([rows, chosen], 0, 1)),
+    dy: float32(random.normals([rows, width])),
+    dCopies: float32(random.normals([rows * chosen, width])),
+  };
 }

@@ -1,4 +1,4 @@
-import { nd, seededRandom, type NdArray } from '@mnemix/testkit';
+import { nd } from '@mnemix/testkit';
 import { memory, openBackend, tensor, tidy, zeros } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -11,54 +11,22 @@ import {
 } from '../src/index.ts';
 import * as portableMix from '../src/route-mix/portable.ts';
 import * as portablePlan from '../src/route-plan/portable.ts';
-import { expectToMatch, float32, int32, runOp, runOracle, toTensor, type Arrays } from './op-cases.ts';
-import { choicesOf, planOf, routeCases, type RouteCase } from './route-cases.ts';
+import { expectToMatch, int32, runOp, runOracle, toTensor } from './op-cases.ts';
+import {
+  choicesOf,
+  gatherOracle,
+  mixOracle,
+  planOf,
+  routeCases,
+  routeInputs,
+  type RouteCase,
+} from './route-cases.ts';
 
 const sequencesOf = ({ batch, tokens, segments }: RouteCase) => batchSequences(batch, tokens, segments);
 
 function makePlan(shape: RouteCase): RoutePlan {
   const choices = int32(choicesOf(shape), [shape.batch * shape.tokens, shape.chosen]);
   return routePlan(choices, { memories: shape.memories, sequences: sequencesOf(shape) });
-}
-
-/** Σ_j weights[r, j]·o[position[r, j]]. */
-const mixOracle =
-  (position: readonly number[], chosen: number) =>
-  ({ o, weights }: Arrays): { y: NdArray } => {
-    const width = o!.shape[1]!;
-    const y = nd([position.length / chosen, width]);
-    position.forEach((place, copy) => {
-      if (place < 0) return;
-      for (let c = 0; c < width; c++)
-        y.data[Math.floor(copy / chosen) * width + c]! += weights!.data[copy]! * o!.data[place * width + c]!;
-    });
-    return { y };
-  };
-
-const gatherOracle =
-  (source: readonly number[]) =>
-  ({ x }: Arrays): { y: NdArray } => {
-    const width = x!.shape[1]!;
-    return {
-      y: nd(
-        [source.length, width],
-        source.flatMap((row) =>
-          Array.from({ length: width }, (_, c) => (row < 0 ? 0 : x!.data[row * width + c]!)),
-        ),
-      ),
-    };
-  };
-
-function inputsOf({ batch, tokens, chosen }: RouteCase, width: number) {
-  const random = seededRandom(10);
-  const rows = batch * tokens;
-  return {
-    x: float32(random.normals([rows, width])),
-    o: float32(random.normals([rows * chosen, width])),
-    weights: float32(random.uniforms([rows, chosen], 0, 1)),
-    dy: float32(random.normals([rows, width])),
-    dCopies: float32(random.normals([rows * chosen, width])),
-  };
 }
 
 describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
@@ -103,7 +71,7 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
     const expected = planOf(shape, choicesOf(shape));
     const plan = makePlan(shape);
     for (const width of [1, 6, 8]) {
-      const { x, o, weights, dy, dCopies } = inputsOf(shape, width);
+      const { x, o, weights, dy, dCopies } = routeInputs(shape, width);
       const gathered = await runOp({ x }, (t) => ({ y: routeGather(t['x']!, plan) }), { y: dCopies });
       expectToMatch(gathered, runOracle({ x }, gatherOracle(expected.source), { y: dCopies }));
       const mixed = await runOp({ o, weights }, (t) => ({ y: routeMix(t as never, plan) }), { y: dy });
@@ -113,7 +81,7 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
 
   it.each(routeCases)('the portable mix of $name matches the oracle', (shape) => {
     const expected = planOf(shape, choicesOf(shape));
-    const { x, o, weights, dy } = inputsOf(shape, 5);
+    const { x, o, weights, dy } = routeInputs(shape, 5);
     const wanted = runOracle({ o, weights }, mixOracle(expected.position, shape.chosen), { y: dy });
     tidy(() => {
       const { source, position } = makePlan(shape);

@@ -1,24 +1,17 @@
 // Rotary position encoding (Su et al. 2021), the half-split form that fla and Llama use.
+import { rotary as rotate, type Sequences } from '@mnemix/kernels';
 import {
   add,
   cast,
-  concat,
-  cos,
   expandDims,
   gatherRows,
-  mul,
   range,
   reshape,
-  sin,
-  slice,
   sub,
-  tensor1d,
   tile,
-  type Tensor,
   type Tensor1D,
   type Tensor3D,
 } from '@mnemix/tensor';
-import type { Sequences } from '@mnemix/kernels';
 
 /**
  * Position of each row within its sequence, float32 [rows].
@@ -41,15 +34,7 @@ export function rowPositions(sequences: Sequences, offset?: Tensor1D): Tensor1D 
  * Rotates channel pairs (i, i + D/2) by the angle position·base^(−2i/D).
  *
  * @param x [N,H,D], D even
- * @param positions [N]
+ * @param positions [N]; constants to the gradient
  */
-export function rotary(x: Tensor3D, positions: Tensor1D, base = 10000): Tensor3D {
-  const [rows, heads, width] = x.shape;
-  const half = width / 2;
-  const frequencies = tensor1d(Array.from({ length: half }, (_, i) => base ** (-i / half)));
-  const angles: Tensor = reshape(mul(expandDims(positions, 1), expandDims(frequencies, 0)), [rows, 1, half]);
-  const [c, s] = [cos(angles), sin(angles)];
-  const first = slice(x, [0, 0, 0], [rows, heads, half]);
-  const second = slice(x, [0, 0, half], [rows, heads, half]);
-  return concat([sub(mul(first, c), mul(second, s)), add(mul(first, s), mul(second, c))], 2) as Tensor3D;
-}
+export const rotary = (x: Tensor3D, positions: Tensor1D, base = 10000): Tensor3D =>
+  rotate({ x, positions }, { base }) as Tensor3D;

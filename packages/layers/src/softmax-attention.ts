@@ -1,9 +1,8 @@
 // Causal softmax attention (Vaswani et al. 2017), whole or in a sliding window, with rotary positions and grouped key heads:
 // the mixer that hybrids put between memories, and what memories are measured against. Parameters under fla's names.
 //
-// Sequences are laid out with their last tokens side by side, so that the age of a token (0 for the last) is its distance from
-// the end: caches of different lengths, packed documents and windows are then all a matter of comparing ages.
-import { batchSequences, rmsNorm, type Sequences } from '@mnemix/kernels';
+// The cache holds the last tokens of all sequences side by side, whatever their lengths.
+import { attention, batchSequences, rmsNorm, type Sequences } from '@mnemix/kernels';
 import {
   add,
   cast,
@@ -11,22 +10,16 @@ import {
   checkShapes,
   concat,
   countElements,
-  expandDims,
   gatherRows,
   greaterEqual,
   less,
-  logicalAnd,
-  matMul,
-  mul,
   ones,
   range,
   reshape,
   scalar,
   slice,
-  softmax,
   sub,
   tidy,
-  transpose,
   where,
   zeros,
   type ParamTree,
@@ -78,9 +71,6 @@ export interface SoftmaxAttentionState {
   readonly [name: string]: Tensor;
 }
 
-/** Scores of tokens that are not to be seen: e^{this} is 0, and it is a number. */
-const HIDDEN = -1e30;
-
 /**
  * The softmax attention mixer.
  *
@@ -128,41 +118,28 @@ export function softmaxAttention(
         if (ropeBase > 0) y = rotary(y, positions, ropeBase);
         return reshape(y, [y.shape[0], count * headWidth]) as Tensor2D;
       };
-      const view = alignEnds(sequences);
-      const keys = view.toSlots(projected('k', kvHeads), state?.keys);
-      const values = view.toSlots(linear(rows, params.v_proj), state?.values);
+      const keys = projected('k', kvHeads);
+      const values = linear(rows, params.v_proj);
+      const o = attention(
+        {
+          groups: [{ queries: projected('q', heads), keys, values, before: state, farthest: window }],
+          position: state?.position,
+        },
+        { sequences, heads, kvHeads },
+      );
+      const y = reshape(linear(o, params.o_proj), x.shape) as Tensor3D;
+      const held = (state?.keys.shape[1] ?? 0) + sequences.maxLength;
+      const kept = Math.min(held, window === undefined ? Infinity : Math.max(1, window - 1));
+      const newest = (x: Tensor2D, before?: Tensor3D): Tensor =>
+        slice(endsAligned(sequences, x, before), [0, held - kept, 0], [sequences.count, kept, keySize]);
       const seen = cast(sequences.lengths, 'float32') as Tensor1D;
-      const total = state ? (add(state.position, seen) as Tensor1D) : seen;
-      const o = attend(view.toSlots(projected('q', heads)), keys, values, total);
-      const y = reshape(linear(view.toRows(o), params.o_proj), x.shape) as Tensor3D;
-      const kept = Math.min(keys.shape[1], window === undefined ? Infinity : Math.max(1, window - 1));
-      const newest = (cache: Tensor3D): Tensor =>
-        slice(cache, [0, cache.shape[1] - kept, 0], [cache.shape[0], kept, keySize]);
-      const next = { keys: newest(keys), values: newest(values), position: total };
+      const next = {
+        keys: newest(keys, state?.keys),
+        values: newest(values, state?.values),
+        position: state ? add(state.position, seen) : seen,
+      };
       return { y, state: next, aux: {} } as never;
     });
-  };
-
-  /** q [S, Tq, H·D], k and v [S, L, kvH·D], total [S] → [S, Tq, H·D]. */
-  const attend = (q: Tensor3D, k: Tensor3D, v: Tensor3D, total: Tensor1D): Tensor3D => {
-    const [count, queries] = q.shape;
-    const slots = k.shape[1];
-    const group = heads / kvHeads;
-    // Heads of one group share their keys, so they are queries of one product: [S, kvH, group·Tq, D].
-    const headsFirst = (x: Tensor3D, perKey: number): Tensor =>
-      reshape(transpose(reshape(x, [count, x.shape[1], kvHeads, perKey, headWidth]), [0, 2, 3, 1, 4]), [
-        count,
-        kvHeads,
-        perKey * x.shape[1],
-        headWidth,
-      ]);
-    const scores = mul(matMul(headsFirst(q, group), headsFirst(k, 1), false, true), headWidth ** -0.5);
-    const perQuery = reshape(scores, [count, heads, queries, slots]);
-    const visible = expandDims(visibility(queries, slots, total, window), 1);
-    const weights = softmax(where(visible, perQuery, scalar(HIDDEN)));
-    const read = matMul(reshape(weights, [count, kvHeads, group * queries, slots]), headsFirst(v, 1));
-    const perHead = transpose(reshape(read, [count, heads, queries, headWidth]), [0, 2, 1, 3]);
-    return reshape(perHead, [count, queries, querySize]) as Tensor3D;
   };
 
   return {
@@ -240,64 +217,31 @@ function initParams(
 const toHeads = (x: Tensor2D, heads: number): Tensor3D =>
   reshape(x, [x.shape[0], heads, x.shape[1] / heads]) as Tensor3D;
 
-/** Sequences with their last tokens side by side. */
-interface EndAlignment {
-  /** Rows [N, w], behind the slots of an earlier call [S, L, w] if given, as [S, L + maxLength, w]; empty slots are 0. */
-  readonly toSlots: (rows: Tensor2D, before?: Tensor3D) => Tensor3D;
-  /** [S, maxLength, w] as rows [N, w]; rows of no sequence are 0. */
-  readonly toRows: (slots: Tensor3D) => Tensor2D;
-}
-
-function alignEnds(sequences: Sequences): EndAlignment {
-  const { rows, count, maxLength, starts, lengths, rowSequence, uniform } = sequences;
-  if (uniform)
-    return {
-      toSlots: (x, before) => {
-        const slots = reshape(x, [count, maxLength, x.shape[1]]) as Tensor3D;
-        return before ? (concat([before, slots], 1) as Tensor3D) : slots;
-      },
-      toRows: (slots) => reshape(slots, [rows, slots.shape[2]]) as Tensor2D,
-    };
+/**
+ * Rows [N, w] with the last tokens of all sequences side by side, behind the slots of an earlier call [S, L, w] if given:
+ * [S, L + maxLength, w]. Empty slots are 0.
+ */
+function endsAligned(sequences: Sequences, x: Tensor2D, before?: Tensor3D): Tensor3D {
+  const { rows, count, maxLength, starts, lengths, uniform } = sequences;
+  const width = x.shape[1];
+  if (uniform) {
+    const slots = reshape(x, [count, maxLength, width]) as Tensor3D;
+    return before ? (concat([before, slots], 1) as Tensor3D) : slots;
+  }
   const int = (value: number): Tensor => scalar(value, 'int32');
-  const perSequence = (x: Tensor): Tensor => reshape(x, [count, 1]);
-  return {
-    toSlots: (x, before) => {
-      const older = before?.shape[1] ?? 0;
-      const slots = older + maxLength;
-      const age = reshape(range(slots - 1, -1, -1, 'int32'), [1, slots]);
-      const length = perSequence(lengths);
-      const isNew = less(age, length);
-      const newRow = sub(add(perSequence(starts), sub(length, int(1))), age);
-      // Where the slots of the earlier call lie behind the new rows; negative before the first of them.
-      const oldSlot = sub(add(length, int(older - 1)), age);
-      const first = perSequence(range(rows, rows + count * Math.max(older, 1), Math.max(older, 1), 'int32'));
-      const oldRow = where(greaterEqual(oldSlot, int(0)), add(first, oldSlot), int(-1));
-      const source = where(isNew, newRow, older > 0 ? oldRow : int(-1));
-      const width = x.shape[1];
-      const all = before ? concat([x, reshape(before, [count * older, width])], 0) : x;
-      const found = gatherRows(all, reshape(cast(source, 'int32'), [count * slots]));
-      return reshape(found, [count, slots, width]) as Tensor3D;
-    },
-    toRows: (slots) => {
-      // Row r of sequence s is slot r − start + (maxLength − length).
-      const shift = sub(mul(range(1, count + 1, 1, 'int32'), int(maxLength)), add(starts, lengths));
-      const shifts = gatherRows(reshape(cast(shift, 'float32'), [count, 1]), rowSequence);
-      const slot = add(range(0, rows), reshape(shifts, [rows]));
-      const target = where(greaterEqual(rowSequence, int(0)), cast(slot, 'int32'), int(-1));
-      return gatherRows(
-        reshape(slots, [count * maxLength, slots.shape[2]]),
-        cast(target, 'int32'),
-      ) as Tensor2D;
-    },
-  };
-}
-
-/** Whether a query [Tq] sees a slot [L]: not newer than it, inside of the window, and not empty: [S, Tq, L]. */
-function visibility(queries: number, slots: number, total: Tensor1D, window: number | undefined): Tensor {
-  const queryAge = reshape(range(queries - 1, -1, -1), [1, queries, 1]);
-  const slotAge = reshape(range(slots - 1, -1, -1), [1, 1, slots]);
-  const distance = sub(slotAge, queryAge);
-  const isPast = greaterEqual(distance, scalar(0));
-  const isNear = window === undefined ? isPast : logicalAnd(isPast, less(distance, scalar(window)));
-  return logicalAnd(isNear, less(slotAge, reshape(total, [total.shape[0], 1, 1])));
+  const perSequence = (values: Tensor): Tensor => reshape(values, [count, 1]);
+  const older = before?.shape[1] ?? 0;
+  const slots = older + maxLength;
+  const age = reshape(range(slots - 1, -1, -1, 'int32'), [1, slots]);
+  const length = perSequence(lengths);
+  const isNew = less(age, length);
+  const newRow = sub(add(perSequence(starts), sub(length, int(1))), age);
+  // Where the slots of the earlier call lie behind the new rows; negative before the first of them.
+  const oldSlot = sub(add(length, int(older - 1)), age);
+  const first = perSequence(range(rows, rows + count * Math.max(older, 1), Math.max(older, 1), 'int32'));
+  const oldRow = where(greaterEqual(oldSlot, int(0)), add(first, oldSlot), int(-1));
+  const source = where(isNew, newRow, older > 0 ? oldRow : int(-1));
+  const all = before ? concat([x, reshape(before, [count * older, width])], 0) : x;
+  const found = gatherRows(all, reshape(cast(source, 'int32'), [count * slots]));
+  return reshape(found, [count, slots, width]) as Tensor3D;
 }

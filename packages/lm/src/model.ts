@@ -1,6 +1,6 @@
 // Residual blocks stacked to a language model, with fla's parameter names:
 //   h ← h + mixer(norm(h)) ; h ← h + mlp(norm(h)) ; logits = W_head norm(h)
-import { crossEntropy } from '@mnemix/kernels';
+import { crossEntropy, embedding } from '@mnemix/kernels';
 import {
   initNormal,
   linear,
@@ -16,7 +16,6 @@ import {
   add,
   checkShapes,
   countElements,
-  gatherRows,
   mean,
   MnemixError,
   mul,
@@ -70,6 +69,8 @@ export interface LmState {
 export interface LmForward {
   /** [B,T,V] */
   readonly logits: Tensor3D;
+  /** What the head makes logits of: the stream behind the last norm, [B,T,d]. */
+  readonly hidden: Tensor3D;
   readonly state: LmState;
   /** Routing of every MoM layer, in order. */
   readonly routings: readonly RoutingSample[];
@@ -156,7 +157,7 @@ export function createLm(config: LmConfig): LanguageModel {
       const rows = batch * tokens;
       const { embeddings, layers: blockParams, norm: lastNorm } = params.model;
       const known = checkedIds(reshape(ids, [rows]), vocabSize, 'lm.forward(ids)');
-      let h = gatherRows(embeddings.weight, known) as Tensor2D;
+      let h = embedding({ weight: embeddings.weight, ids: known }) as Tensor2D;
       let handedOn: TokenRows = given?.tokens ?? {};
       const routings: RoutingSample[] = [];
       const states = blocks.map((block, layer) => {
@@ -174,9 +175,11 @@ export function createLm(config: LmConfig): LanguageModel {
         });
         return Object.fromEntries(after) as BlockState;
       });
-      const logits = linear(norm.apply(lastNorm, h), params.lm_head ?? { weight: embeddings.weight });
+      const hidden = norm.apply(lastNorm, h);
+      const logits = linear(hidden, params.lm_head ?? { weight: embeddings.weight });
       return {
         logits: reshape(logits, [batch, tokens, vocabSize]),
+        hidden: reshape(hidden, [batch, tokens, width]),
         state: { layers: states },
         routings,
       } as never;

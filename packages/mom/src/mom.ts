@@ -1,20 +1,21 @@
 // Mixture-of-Memories (Du et al. 2025): a router sends each token to a few of many memories, so that memories interfere
 // less; a shared memory sees every token.
 //   y_t = Σ_j w_{t,j} · read(memory of choice j) + read(shared memory) ,  then the cell's norm, gate and projection
-// Any MemoryCell can be the memory. Memories that a token is not routed to keep their state untouched.
+// Any MemoryCell can be the memory. Memories that a token is not routed to keep their state untouched. To the buckets the shared
+// memory is one more memory, which every token chooses with weight 1: one projection and one scan serve them all.
 import {
   batchSequences,
   groupedLinear,
   routeGather,
   routeMix,
   routePlan,
+  withShared,
   type RoutePlan,
   type Sequences,
 } from '@mnemix/kernels';
 import {
   checkState,
   linear,
-  soloContext,
   stateBytes,
   stepByForward,
   zeroState,
@@ -29,7 +30,6 @@ import {
 } from '@mnemix/layers';
 import { route } from '@mnemix/router';
 import {
-  add,
   checkConfig,
   checkShapes,
   countElements,
@@ -64,17 +64,13 @@ interface Pass {
   readonly crossLayer: CrossLayer;
 }
 
-const mapRows = (
-  rows: TokenRows | undefined,
-  transform: (x: Tensor2D, kind: string) => Tensor2D,
-): TokenRows | undefined =>
-  rows && Object.fromEntries(Object.entries(rows).map(([kind, x]) => [kind, transform(x, kind)]));
+const mapRows = (rows: TokenRows | undefined, transform: (x: Tensor2D) => Tensor2D): TokenRows | undefined =>
+  rows && Object.fromEntries(Object.entries(rows).map(([kind, x]) => [kind, transform(x)]));
 
 export interface MomState<S extends State = State> {
-  /** The cell's state; sequence s of memory m is entry m·S + s. */
-  readonly routed: S;
-  readonly shared?: S | undefined;
-  readonly [name: string]: S | undefined;
+  /** The cell's state; sequence s of memory m is entry m·S + s. The shared memory is the last. */
+  readonly memories: S;
+  readonly [name: string]: S;
 }
 
 /**
@@ -109,10 +105,9 @@ export function mom<P extends CellParams, S extends State, I>(
     perMemory: cell.perMemory,
     sharedMemory: singleKvProj ? 'named' : (cell.sharedMemory ?? 'named'),
   };
-  const stateShape = (sequences: number) => ({
-    routed: cell.stateShape(memories * sequences),
-    ...(shared ? { shared: cell.stateShape(sequences) } : {}),
-  });
+  /** Of all memories, the shared one among them. */
+  const count = memories + Number(shared);
+  const stateShape = (sequences: number) => ({ memories: cell.stateShape(count * sequences) });
 
   /** Rows are routed copies; a layer of a memory's own acts on the rows of that memory. */
   const bucketContext = (
@@ -145,10 +140,11 @@ export function mom<P extends CellParams, S extends State, I>(
     };
   };
 
-  const readRouted = ({ params, tokens, sequences, crossLayer }: Pass, state: S | undefined) => {
+  const readMemories = ({ params, tokens, sequences, crossLayer }: Pass, state: S | undefined) => {
     const logits = linear(tokens, params.gate);
-    const { choices, weights } = route(logits, topK);
-    const plan = routePlan(choices, { memories, sequences });
+    const routed = route(logits, topK);
+    const { choices, weights } = shared ? withShared(routed, memories) : routed;
+    const plan = routePlan(choices, { memories: count, sequences });
     const cellParams = (singleKvProj ? sharedParams : stackedParams)(params, layout) as P;
     const inputs = cell.project(cellParams, bucketContext(tokens, plan, state, crossLayer));
     const { o, state: next } = cell.scan(inputs, state, plan.buckets);
@@ -156,20 +152,13 @@ export function mom<P extends CellParams, S extends State, I>(
     return {
       y: mix(o),
       state: next,
-      handOn: mapRows(
-        cell.handOn?.(inputs),
-        (x) => reshape(mix(expandDims(x, 1) as Tensor3D), [tokens.shape[0], x.shape[1]]) as Tensor2D,
-      ),
-      routing: { logits, choices, weights, rowSequence: sequences.rowSequence },
+      handOn: mapRows(cell.handOn?.(inputs), (x) => {
+        const mixed = reshape(mix(expandDims(x, 1) as Tensor3D), [tokens.shape[0], x.shape[1]]) as Tensor2D;
+        // The weights add up to 1 without the shared memory, to 2 with it.
+        return shared ? mul(mixed, 0.5) : mixed;
+      }),
+      routing: { ...routed, rowSequence: sequences.rowSequence },
     };
-  };
-
-  const readShared = ({ params, tokens, sequences, crossLayer }: Pass, state: S | undefined) => {
-    const inputs = cell.project(
-      sharedParams(params, layout) as P,
-      soloContext(tokens, sequences, state, crossLayer),
-    );
-    return { ...cell.scan(inputs, state, sequences), handOn: cell.handOn?.(inputs) };
   };
 
   const forward: Mixer<MomParams, MomState<S>>['forward'] = (
@@ -183,15 +172,14 @@ export function mom<P extends CellParams, S extends State, I>(
       if (state !== undefined) checkState('mom.forward', state, stateShape(sequences.count));
       const rows = reshape(x, [batch * tokens, width]) as Tensor2D;
       const pass = { params, tokens: rows, sequences, crossLayer };
-      const routed = readRouted(pass, state?.routed);
-      const always = shared ? readShared(pass, state?.shared) : undefined;
-      const mixed = always ? (add(routed.y, always.o) as Tensor3D) : routed.y;
-      const y = reshape(cell.readout(params as unknown as P, mixed, rows), x.shape) as Tensor3D;
-      const next = { routed: routed.state, ...(always ? { shared: always.state } : {}) };
-      const handOn = mapRows(routed.handOn, (row, kind) =>
-        always?.handOn ? mul(add(row, always.handOn[kind] as Tensor2D), 0.5) : row,
-      );
-      return { y, state: next, aux: { routing: routed.routing }, handOn } as never;
+      const read = readMemories(pass, state?.memories);
+      const y = reshape(cell.readout(params as unknown as P, read.y, rows), x.shape) as Tensor3D;
+      return {
+        y,
+        state: { memories: read.state },
+        aux: { routing: read.routing },
+        handOn: read.handOn,
+      } as never;
     });
   };
 

@@ -1,12 +1,12 @@
 // Parameters of a Mixture-of-Memories layer, under the names of fla's state dict: the cell's common ones as they are,
 // a list with one entry a memory of the others, and `shared_*` for the memory that every token goes to. The upstream's
 // older layers (linear attention, GSA) keep that memory's parameters as the last entries of the lists instead.
+import { stackParts } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   disposeTree,
   entries,
   MnemixError,
-  stack,
   unflatten,
   type ParamTree,
   type Rng,
@@ -66,18 +66,25 @@ function pick(params: CellParams, wanted: (name: string) => boolean): CellParams
 
 /** The cell's parameters with the shared memory's copy of those that memories do not share. */
 export function sharedParams(params: MomParams, { perMemory, sharedMemory }: ParameterLayout): CellParams {
-  const copy = (name: string): ParamTree =>
-    sharedMemory === 'last' ? (params[name] as readonly ParamTree[]).at(-1) : params[sharedName(name)];
-  return { ...params, ...Object.fromEntries(perMemory.map((name) => [name, copy(name)])) };
+  const copies = perMemory.map((name) => [name, sharedCopy(params, name, sharedMemory)] as const);
+  return { ...params, ...Object.fromEntries(copies) };
 }
 
-/** The cell's parameters with the routed memories' copies stacked on a first axis: each leaf of a copy becomes [M, …]. */
-export function stackedParams(params: MomParams, { perMemory, memories }: ParameterLayout): CellParams {
-  const stacked = perMemory.map(
-    (name) => [name, stackTrees((params[name] as readonly ParamTree[]).slice(0, memories))] as const,
-  );
+/**
+ * The cell's parameters with the memories' copies stacked on a first axis, the shared memory's behind the others: each leaf of a
+ * copy becomes [M, …], or [M + 1, …].
+ */
+export function stackedParams(params: MomParams, layout: ParameterLayout): CellParams {
+  const { perMemory, memories, shared, sharedMemory } = layout;
+  const routed = (name: string) => (params[name] as readonly ParamTree[]).slice(0, memories);
+  const copies = (name: string): readonly ParamTree[] =>
+    shared ? [...routed(name), sharedCopy(params, name, sharedMemory)] : routed(name);
+  const stacked = perMemory.map((name) => [name, stackTrees(copies(name))] as const);
   return { ...params, ...Object.fromEntries(stacked) };
 }
+
+const sharedCopy = (params: MomParams, name: string, place: ParameterLayout['sharedMemory']): ParamTree =>
+  place === 'last' ? (params[name] as readonly ParamTree[]).at(-1) : params[sharedName(name)];
 
 function stackTrees(copies: readonly ParamTree[]): ParamTree {
   const [first] = copies;
@@ -92,6 +99,6 @@ function stackTrees(copies: readonly ParamTree[]): ParamTree {
   for (const copy of copies) for (const [path, leaf] of entries(copy)) (lists[path] ??= []).push(leaf);
   return unflatten(
     first,
-    Object.fromEntries(Object.entries(lists).map(([path, list]) => [path, stack(list)])),
+    Object.fromEntries(Object.entries(lists).map(([path, list]) => [path, stackParts(list)])),
   );
 }

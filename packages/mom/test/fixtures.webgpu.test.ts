@@ -19,8 +19,11 @@ import {
   type TensorTree,
 } from '@mnemix/tensor';
 import { describeOnWebgpu, readLayerFixture } from '@mnemix/testkit';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { mom } from '../src/index.ts';
+
+// A software adapter takes a while to compile the pipelines of a whole layer.
+vi.setConfig({ testTimeout: 180_000 });
 
 const host = async (x: Tensor) => ({ shape: x.shape, data: await x.data() });
 
@@ -58,5 +61,5 @@ describeOnWebgpu('mom', (backend) => {
       expect(await host(leaf), path).toBeCloseRms(golden.gradients.params[path]!, 1e-3, 0);
     }
     disposeTree(result);
-  }, 120_000);
+  });
 });

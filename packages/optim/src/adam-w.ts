@@ -1,18 +1,14 @@
 // AdamW over parameter trees (Loshchilov & Hutter 2019, "Decoupled weight decay regularization"), as PyTorch has it.
-import { adamW as adamWStep, globalNorm } from '@mnemix/kernels';
+import { adamWAll, globalNorms, type AdamWTensors } from '@mnemix/kernels';
 import {
-  add,
   checkConfig,
   checkKeys,
   checkShapes,
-  div,
   entries,
   flatten,
+  leaves as leavesOf,
   mapTree,
-  minimum,
   MnemixError,
-  scalar,
-  tidy,
   unflatten,
   zerosLike,
   type ParamTree,
@@ -23,7 +19,6 @@ import {
 } from '@mnemix/tensor';
 import { checkRange } from './check.ts';
 import { settingsFor, standardGroups, type GroupSettings, type ParameterGroup } from './groups.ts';
-import { leafNorms } from './norms.ts';
 
 /** Settings for all parameters; groups may change them for some. */
 export interface AdamWOptions {
@@ -123,23 +118,24 @@ export function adamW(options: AdamWOptions = {}): AdamW {
     update(params, grads, state, { learningRate }) {
       checkRange('adamW.update(learningRate)', learningRate, 0);
       const leaves = matchLeaves(params, grads, state);
-      const norms = leafNorms(grads);
-      const gradNorm = globalNorm([norms]);
-      const gradScale = clipNorm === undefined ? undefined : clipFactor(gradNorm, clipNorm);
+      const { norms, norm: gradNorm, clipFactor } = globalNorms(leavesOf(grads), { clipNorm });
+      const step = { step: state.step + 1, ...(clipNorm !== undefined && { gradScale: clipFactor }) };
       const updated: Record<'param' | 'm' | 'v', Record<string, Tensor>> = { param: {}, m: {}, v: {} };
-      for (const [path, tensors] of leaves) {
-        const { learningRateScale, ...rest } = settingsFor(path, tensors.param, groups, defaults);
-        const made = adamWStep(tensors, {
-          ...rest,
-          learningRate: learningRate * learningRateScale,
-          step: state.step + 1,
-          ...(gradScale && { gradScale }),
+      for (const batch of batches(leaves)) {
+        const made = adamWAll(
+          batch.map(([path, tensors]) => {
+            const { learningRateScale, ...own } = settingsFor(path, tensors.param, groups, defaults);
+            return { ...tensors, ...own, learningRate: learningRate * learningRateScale };
+          }),
+          step,
+        );
+        batch.forEach(([path, tensors], i) => {
+          for (const name of ['param', 'm', 'v'] as const)
+            updated[name][path] = (made[i] as AdamWTensors)[name];
+          for (const old of Object.values(tensors)) old.dispose();
         });
-        for (const name of ['param', 'm', 'v'] as const) updated[name][path] = made[name];
-        // One leaf at a time, so that the step needs room for one more leaf, not for one more model.
-        for (const old of Object.values(tensors)) old.dispose();
       }
-      gradScale?.dispose();
+      clipFactor.dispose();
       return {
         params: unflatten(params, updated.param),
         state: { step: state.step + 1, m: unflatten(params, updated.m), v: unflatten(params, updated.v) },
@@ -149,10 +145,6 @@ export function adamW(options: AdamWOptions = {}): AdamW {
     },
   };
 }
-
-/** min(1, clip / (norm + 1e-6)), on the device; PyTorch's `clip_grad_norm_`. */
-const clipFactor = (norm: Scalar, clipNorm: number): Scalar =>
-  tidy(() => minimum(div(scalar(clipNorm), add(norm, 1e-6)), 1) as Scalar);
 
 function checkSettings(prefix: string, settings: Required<GroupSettings>): void {
   const { beta1, beta2, epsilon, weightDecay, learningRateScale } = settings;
@@ -205,6 +197,31 @@ function matchLeaves(
     path,
     { param, grad: trees.grads[path], m: trees['state.m'][path], v: trees['state.v'][path] } as Leaf,
   ]);
+}
+
+/** Leaves of a batch at most. */
+const BATCH = 8;
+
+/**
+ * Leaves to update together: few together at the most, and no more numbers than the largest leaf has, so that the step needs room
+ * for one more such leaf, not for one more model.
+ */
+function batches(leaves: readonly [path: string, leaf: Leaf][]): [path: string, leaf: Leaf][][] {
+  const room = Math.max(...leaves.map(([, { param }]) => param.size));
+  const made: [path: string, leaf: Leaf][][] = [];
+  let left = 0;
+  for (const entry of leaves) {
+    const { size } = entry[1].param;
+    const last = made.at(-1);
+    if (last && last.length < BATCH && size <= left) {
+      last.push(entry);
+      left -= size;
+    } else {
+      made.push([entry]);
+      left = room - size;
+    }
+  }
+  return made;
 }
 
 function checkPath(isThere: boolean, tree: string, message: string): void {

@@ -1,10 +1,6 @@
 // Norms of the leaves of a tree, and finding the leaf that is not finite.
-import { globalNorm } from '@mnemix/kernels';
-import { entries, leaves, MnemixError, stack, tidy, type Tensor1D, type TensorTree } from '@mnemix/tensor';
-
-/** Euclidean norm of each leaf [leaves], in the order of `entries`: the norm of these is the norm of the tree. */
-export const leafNorms = (tree: TensorTree): Tensor1D =>
-  tidy(() => stack(leaves(tree).map((leaf) => globalNorm([leaf]))) as Tensor1D);
+import { globalNorms } from '@mnemix/kernels';
+import { entries, leaves, MnemixError, tidy, type Tensor1D, type TensorTree } from '@mnemix/tensor';
 
 /**
  * Throws if a leaf holds NaN or ±∞ (or, as norms go, entries of 1e19 and more), naming each such leaf. Reads the norms
@@ -24,7 +20,7 @@ export async function checkFinite(
   tree: TensorTree,
   { where, norms }: { where: string; norms?: Tensor1D },
 ): Promise<void> {
-  const tensor = norms ?? leafNorms(tree);
+  const tensor = norms ?? tidy(() => globalNorms(leaves(tree)).norms);
   const values = await tensor.data();
   if (!norms) tensor.dispose();
   const bad = Array.from(entries(tree), ([path]) => path).filter((_, i) => !Number.isFinite(values[i]));

@@ -1,6 +1,18 @@
 // Which memories a token goes to, and with what weight (Du et al. 2025, "MoM: linear sequence modeling with
 // mixture-of-memories", §3).
-import { softmax, topK as largest, type Tensor2D } from '@mnemix/tensor';
+import {
+  checkConfig,
+  defineOp,
+  expandDims,
+  mul,
+  oneHot,
+  softmax,
+  sub,
+  sum,
+  topK as largest,
+  type Tensor,
+  type Tensor2D,
+} from '@mnemix/tensor';
 
 /** The routing of R tokens over M memories, K of them each. */
 export interface Routing {
@@ -12,6 +24,39 @@ export interface Routing {
   readonly weights: Tensor2D;
 }
 
+interface BackwardInputs {
+  readonly choices: Tensor;
+  readonly weights: Tensor;
+  readonly dWeights: Tensor;
+  readonly [name: string]: Tensor;
+}
+
+// The two are single nodes of the tape so that a backend can have a kernel for each.
+const backwardOp = defineOp<BackwardInputs, { dLogits: Tensor }, { memories: number }>({
+  name: 'RouteBackward',
+  outputs: ['dLogits'],
+  integers: ['choices'],
+  portable: ({ choices, weights, dWeights }, { memories }) => {
+    const shares = mul(weights, dWeights);
+    const slopes = sub(shares, mul(weights, sum(shares, -1, true)));
+    return { dLogits: sum(mul(oneHot(choices, memories), expandDims(slopes, -1)), 1) };
+  },
+});
+
+const routeOp = defineOp<{ logits: Tensor }, { choices: Tensor; weights: Tensor }, { topK: number }>({
+  name: 'Route',
+  outputs: ['choices', 'weights'],
+  savedOutputs: ['choices', 'weights'],
+  portable: ({ logits }, { topK }) => {
+    const { values, indices } = largest(logits, topK);
+    return { choices: indices, weights: softmax(values) };
+  },
+  gradient: ({ inputs: { logits }, outputs: { choices, weights }, grads }) => ({
+    logits: backwardOp({ choices, weights, dWeights: grads.weights }, { memories: logits.shape[1] as number })
+      .dLogits,
+  }),
+});
+
 /**
  * Chooses the `topK` best memories of every token.
  *
@@ -22,6 +67,13 @@ export interface Routing {
  * @throws MnemixError `config` unless 1 ≤ topK ≤ M
  */
 export function route(logits: Tensor2D, topK: number): Routing {
-  const { values, indices } = largest(logits, topK);
-  return { logits, choices: indices as Tensor2D, weights: softmax(values) as Tensor2D };
+  const memories = logits.shape[1];
+  checkConfig(
+    Number.isInteger(topK) && topK >= 1 && topK <= memories,
+    'route(topK)',
+    `each token should go to ${topK} of ${memories} memories.`,
+    `Choose topK between 1 and ${memories}.`,
+  );
+  const { choices, weights } = routeOp({ logits }, { topK });
+  return { logits, choices: choices as Tensor2D, weights: weights as Tensor2D };
 }

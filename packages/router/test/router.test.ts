@@ -145,5 +145,7 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
 });
 
 it('refuses to choose more memories than there are', () => {
-  expect(() => route(tensor2d([[1, 2]]), 3)).toThrow(/k is 3, but the last axis has 2 entries/);
+  expect(() => route(tensor2d([[1, 2]]), 3)).toThrow(
+    /route\(topK\): each token should go to 3 of 2 memories/,
+  );
 });

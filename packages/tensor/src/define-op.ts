@@ -22,6 +22,8 @@ export type BackendName = 'webgpu' | 'wasm' | 'cpu';
 
 /** What a backend's kernel receives: tfjs's own handles, to be resolved by a bridge (host arrays, WASM, WebGPU). */
 export interface KernelCall<I extends OpInputs, Attrs> {
+  /** The op's name, for errors. */
+  readonly op: string;
   readonly inputs: { readonly [Name in keyof I]: TensorInfo };
   readonly attrs: Attrs;
   readonly backend: unknown;
@@ -58,6 +60,17 @@ export interface OpDefinition<I extends OpInputs, O extends OpOutputs, Attrs> {
 
 export type Op<I extends OpInputs, O extends OpOutputs, Attrs> = (inputs: I, attrs: Attrs) => O;
 
+/** Kernels that packages above bring for ops defined below them: WGSL is theirs. By the op's name. */
+const brought = new Map<string, Partial<Record<BackendName, BackendKernel<never, never>>>>();
+
+/** Gives the op of this name kernels for backends that its definition has none for; before its first call. */
+export function bringKernels<I extends OpInputs, Attrs>(
+  op: string,
+  kernels: Partial<Record<BackendName, BackendKernel<I, Attrs>>>,
+): void {
+  brought.set(op, kernels as never);
+}
+
 /**
  * Makes a callable op of its parts.
  *
@@ -86,6 +99,7 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
     (backendKernel?: BackendKernel<I, Attrs>): KernelFunc =>
     ({ inputs, attrs, backend }) => {
       const made = backendKernel?.({
+        op: name,
         inputs: inputs as KernelCall<I, Attrs>['inputs'],
         attrs: attrs as Attrs,
         backend,
@@ -107,7 +121,8 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
   /** tfjs saves inputs for the backward pass by name, so each set of present inputs is a kernel of its own. */
   const register = (kernelName: string, present: readonly string[], backendName: string): void => {
     if (getKernel(kernelName, backendName)) return;
-    registerKernel({ kernelName, backendName, kernelFunc: kernelFunc(kernels[backendName as BackendName]) });
+    const kernel = kernels[backendName as BackendName] ?? brought.get(name)?.[backendName as BackendName];
+    registerKernel({ kernelName, backendName, kernelFunc: kernelFunc(kernel as BackendKernel<I, Attrs>) });
     if (!gradient) return;
     registerGradient({
       kernelName,

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'file' // a file is missing, empty or unreadable
   | 'store' // a store of entries cannot be opened, read or written
   | 'backend' // no device, or the device failed
+  | 'lost' // the device is gone, and every tensor on it
   | 'kernel' // a fused op failed to compile or run
   | 'diverged'; // training produced a value that is not finite
 

@@ -2,21 +2,22 @@
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { watchDevice } from '../src/backend/health.ts';
+import { MnemixError } from '../src/errors.ts';
 
 class GPUValidationError extends Error {}
 class GPUOutOfMemoryError extends Error {}
 
-function watched() {
+function watched(read: () => Promise<string> = async () => 'values') {
   let lose: (info: { reason: string; message: string }) => void = () => {};
   const lost = new Promise((resolve) => {
     lose = resolve;
   });
   const device = Object.assign(new EventTarget(), { lost });
-  const backend = { read: async () => 'values', runWebGPUProgram: () => 'output' };
-  watchDevice(device as never, backend as unknown as KernelBackend);
+  const backend = { read, runWebGPUProgram: () => 'output' };
+  const watch = watchDevice(device as never, backend as unknown as KernelBackend);
   const report = (error: Error) =>
     device.dispatchEvent(Object.assign(new Event('uncapturederror', { cancelable: true }), { error }));
-  return { backend, report, lose };
+  return { backend, report, lose, watch };
 }
 
 describe('a watched WebGPU device', () => {
@@ -51,16 +52,43 @@ describe('a watched WebGPU device', () => {
     );
   });
 
-  it('says when the device is lost, but not when we destroyed it', async () => {
-    const gone = watched();
-    gone.lose({ reason: 'unknown', message: 'driver reset' });
+  it.each(['unknown', 'destroyed'])(
+    'says when the device is lost (%s), whatever it said before',
+    async (reason) => {
+      const { backend, report, lose } = watched();
+      report(new GPUValidationError('a buffer is gone'));
+      lose({ reason, message: 'driver reset' });
+      await Promise.resolve();
+      expect(backend.runWebGPUProgram).toThrow(
+        expect.objectContaining({ code: 'lost', message: expect.stringContaining('driver reset') }),
+      );
+    },
+  );
+
+  it('takes a read that fails for what it is when the device is lost', async () => {
+    const { backend, lose } = watched((): Promise<string> => {
+      setTimeout(() => lose({ reason: 'unknown', message: '' }));
+      return Promise.reject(new Error('mapping aborted'));
+    });
+    await expect(backend.read()).rejects.toMatchObject({ code: 'lost' });
+  });
+
+  it('passes on a read that fails for another reason', async () => {
+    const { backend } = watched(() => Promise.reject(new Error('no such tensor')));
+    await expect(backend.read()).rejects.toThrow('no such tensor');
+  });
+
+  it('finds nothing in the loss of a device that we destroy', async () => {
+    const { backend, lose, watch } = watched();
+    watch.expectLoss();
+    lose({ reason: 'destroyed', message: '' });
     await Promise.resolve();
-    expect(gone.backend.runWebGPUProgram).toThrow(
-      expect.objectContaining({ code: 'backend', message: expect.stringContaining('driver reset') }),
-    );
-    const closed = watched();
-    closed.lose({ reason: 'destroyed', message: '' });
-    await Promise.resolve();
-    expect(closed.backend.runWebGPUProgram()).toBe('output');
+    expect(backend.runWebGPUProgram()).toBe('output');
+  });
+
+  it('fails with what it is told by others', () => {
+    const { backend, watch } = watched();
+    watch.fail(new MnemixError({ code: 'backend', where: 'op', message: 'no memory.', fix: 'Less.' }));
+    expect(backend.runWebGPUProgram).toThrow('op: no memory. Less.');
   });
 });

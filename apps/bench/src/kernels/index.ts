@@ -1,31 +1,63 @@
-// Speed and error of the WebGPU kernels beside what the same computation costs without them, in the same run.
-import '@mnemix/kernels';
-import { closeBackend, openBackend, type BackendReport } from '@mnemix/tensor';
-import { kernelCases, type KernelCase } from './cases.ts';
+// Speed and error of the WebGPU kernels, beside what the same computation costs without them, in the same run.
+import { measureCeilings } from '@mnemix/kernels';
+import {
+  assertBackendHealthy,
+  closeBackend,
+  deviceKernelTimes,
+  disposeTree,
+  div,
+  openBackend,
+  profileDevice,
+  sqrt,
+  square,
+  stack,
+  sub,
+  sum,
+  tidy,
+  type BackendReport,
+  type DeviceCeilings,
+  type DeviceKernelTime,
+  type DeviceProfile,
+  type Precision,
+  type Tensor,
+} from '@mnemix/tensor';
+import type { Cost, Inputs, KernelCase, Prepared } from './case.ts';
+import { families, type Family } from './cases/index.ts';
+import { noiseTensor } from './data.ts';
+import { formsOf, runnerOf, type Form, type FormName, type Pass } from './forms.ts';
 import { CAREFUL, measure, QUICK, type Timing } from './measure.ts';
 
 export { formatKernels } from './format.ts';
 
-export interface KernelResult {
-  readonly op: string;
-  readonly shape: string;
-  readonly variant: string;
-  readonly ours: Timing;
-  readonly stock: Timing;
-  /** Time of the stock form over ours, by the device's clock where it has one. */
-  readonly ratio: number;
-  readonly flops: number;
-  readonly bytes: number;
-  /** Relative RMS, of a sample of entries against float64. */
-  readonly error: number;
-  readonly stockError: number;
+export interface FormTiming extends Timing {
+  /** Measured on this part of the tokens: times are those of the whole, by multiplication. */
+  readonly scale?: number;
+}
+
+export interface KernelResult extends Pick<KernelCase, 'family' | 'op' | 'shape'> {
+  readonly precision: Precision;
+  /** `training`: forward and backward. */
+  readonly pass: Pass;
+  readonly isMain: boolean;
+  /** Mixed precision has only ours: the others are the same as in float32. */
+  readonly forms: Readonly<Partial<Record<FormName, FormTiming>>>;
+  /** Forms that could not be run, and why. */
+  readonly failures: Readonly<Partial<Record<FormName, string>>>;
+  readonly cost: Cost;
+  /** Of ours: relative RMS of a sample of entries against float64. */
+  readonly error?: number;
+  /** The largest relative RMS difference of a gradient of ours from that of the portable form. */
+  readonly gradientDifference?: number;
+  /** Where the time of ours goes. */
+  readonly kernels?: readonly DeviceKernelTime[];
 }
 
 export interface KernelsResult {
   readonly node: string;
   readonly backend: BackendReport;
   readonly quick: boolean;
-  /** Variants that this device cannot do, and why. */
+  readonly ceilings: DeviceCeilings;
+  /** What could not be measured, and why. */
   readonly left: readonly { readonly variant: string; readonly reason: string }[];
   readonly results: readonly KernelResult[];
 }
@@ -34,57 +66,206 @@ export interface KernelsOptions {
   readonly backend: 'webgpu' | 'webgpu-software';
   /** Tiny shapes, once: whether it works, not how fast it is. */
   readonly quick: boolean;
-  readonly onResult?: (result: KernelResult) => void;
+  /** Default: all. */
+  readonly only?: readonly Family[] | undefined;
+  /** Told after each result, with all so far: a run that is cut off loses little. */
+  readonly onResult?: (result: KernelResult, all: KernelsResult) => void | Promise<void>;
+  /** Told one profile of each case of ours: for a trace. */
+  readonly onProfile?: (name: string, profile: DeviceProfile) => void;
 }
 
 /** @throws MnemixError `backend` without WebGPU */
-export async function benchKernels({ backend, quick, onResult }: KernelsOptions): Promise<KernelsResult> {
-  const cases = kernelCases(quick);
+export async function benchKernels(options: KernelsOptions): Promise<KernelsResult> {
+  const { backend, quick, only, onResult } = options;
+  const chosen = (Object.keys(families) as Family[]).filter((family) => only?.includes(family) ?? true);
+  const cases = chosen.flatMap((family) => families[family]({ quick }));
   const results: KernelResult[] = [];
   const left: { variant: string; reason: string }[] = [];
-  let first: BackendReport | undefined;
+  await closeBackend();
+  const report = await openBackend(backend);
+  const ceilings = await measureCeilings();
+  const all = (): KernelsResult => ({
+    node: process.version,
+    backend: report,
+    quick,
+    ceilings,
+    left,
+    results,
+  });
   for (const precision of ['float32', 'mixed'] as const) {
-    await closeBackend();
-    const report = await openBackend(backend, { precision });
-    first ??= report;
-    if (report.precision !== precision) {
-      left.push({ variant: precision, reason: report.rejected.map(({ reason }) => reason).join('; ') });
+    const open = async (): Promise<BackendReport> => {
+      await closeBackend();
+      return openBackend(backend, { precision });
+    };
+    const { precision: granted, rejected } = await open();
+    if (granted !== precision) {
+      left.push({ variant: precision, reason: rejected.map(({ reason }) => reason).join('; ') });
       continue;
     }
-    for (const each of cases.filter((one) => one.precision === precision)) {
-      const result = await run(each, quick);
-      results.push(result);
-      onResult?.(result);
+    for (const each of cases.filter(({ precisions }) => precisions.includes(precision))) {
+      try {
+        for (const result of await runCase(each, precision, { ...options, open })) {
+          results.push(result);
+          await onResult?.(result, all());
+        }
+      } catch (error) {
+        // One case is no reason to lose the others.
+        left.push({ variant: `${each.op} ${each.shape}, ${precision}`, reason: reasonOf(error) });
+        await open();
+      }
     }
   }
-  return { node: process.version, backend: first as BackendReport, quick, left, results };
+  return all();
 }
 
-async function run({ op, shape, variant, prepare }: KernelCase, quick: boolean): Promise<KernelResult> {
-  const { ours, stock, flops, bytes, errorOf, dispose } = prepare();
-  const [error, stockError] = [await errorOfOne(ours, errorOf), await errorOfOne(stock, errorOf)];
-  const times = await measure({ ours, stock }, quick ? QUICK : CAREFUL);
-  dispose();
-  const median = ({ device, wall }: Timing): number => (device ?? wall).median;
+interface CaseSurroundings extends KernelsOptions {
+  /** Opens the backend anew, after a failure. */
+  readonly open: () => Promise<unknown>;
+}
+
+async function runCase(
+  each: KernelCase,
+  precision: Precision,
+  surroundings: CaseSurroundings,
+): Promise<KernelResult[]> {
+  const failures: Record<Pass, Partial<Record<FormName, string>>> = { forward: {}, training: {} };
+  // A form that fails may take the device with it; the others then start again on a fresh one, without it.
+  for (;;) {
+    const failed = await attempt(each, precision, surroundings, failures);
+    if (Array.isArray(failed)) return failed;
+    failures[failed.pass][failed.form] = failed.reason;
+    await surroundings.open();
+  }
+}
+
+interface Failure {
+  readonly pass: Pass;
+  readonly form: FormName;
+  readonly reason: string;
+}
+
+async function attempt(
+  each: KernelCase,
+  precision: Precision,
+  { quick, onProfile }: CaseSurroundings,
+  failures: Readonly<Record<Pass, Readonly<Partial<Record<FormName, string>>>>>,
+): Promise<KernelResult[] | Failure> {
+  const { family, op, shape, isMain = false, isAlone = false } = each;
+  const prepared = each.prepare();
+  const upstreams: Record<string, Tensor> = {};
+  const forms = formsOf(prepared, (name, shapeOfY) => (upstreams[name] ??= noiseTensor(99, shapeOfY)));
+  const results: KernelResult[] = [];
+  try {
+    for (const pass of ['forward', 'training'] as const) {
+      const cost = prepared.cost[pass];
+      if (!cost) continue;
+      const names = (Object.keys(forms) as FormName[]).filter(
+        (name) => (name === 'ours' || (!isAlone && precision === 'float32')) && !failures[pass][name],
+      );
+      for (const name of names) {
+        const reason = await failureOf(runnerOf(forms[name] as Form, pass));
+        if (reason !== undefined) return { pass, form: name, reason };
+      }
+      const runners = Object.fromEntries(
+        names.map((name) => [name, runnerOf(forms[name] as Form, pass)]),
+      ) as Partial<Record<FormName, () => void>>;
+      const timings = await measure<FormName>(runners, quick ? QUICK : CAREFUL);
+      const kernels = runners.ours && timings.ours?.kernels && (await profileDevice(runners.ours));
+      if (kernels) onProfile?.(`${op} ${shape} ${precision} ${pass}`, kernels);
+      const checks = runners.ours ? await check(pass, prepared, forms, isAlone) : {};
+      results.push({
+        family,
+        op,
+        shape,
+        precision,
+        pass,
+        isMain,
+        forms: Object.fromEntries(
+          names.map((name) => [name, scaled(timings[name] as Timing, (forms[name] as Form).scale)]),
+        ),
+        failures: failures[pass],
+        cost,
+        ...checks,
+        ...(kernels && { kernels: deviceKernelTimes(kernels) }),
+      });
+    }
+    return results;
+  } finally {
+    prepared.dispose();
+    disposeTree(upstreams);
+  }
+}
+
+/** Why a form cannot be run; the first run also compiles. */
+async function failureOf(run: () => void): Promise<string | undefined> {
+  try {
+    for (let i = 0; i < 2; i++) {
+      run();
+      await settled();
+    }
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Waits for the device, and throws what it has reported by then. */
+async function settled(): Promise<void> {
+  const probe = tidy(() => sum(noiseTensor(1, [4])));
+  await probe.data();
+  probe.dispose();
+  assertBackendHealthy();
+}
+
+function scaled({ kernels, device, wall, dispatches }: Timing, scale: number): FormTiming {
+  if (scale === 1)
+    return { wall, ...(device && { device }), ...(kernels && { kernels, dispatches }) } as Timing;
+  const times = <T extends { median: number; min: number; max: number }>({ median, min, max }: T) => ({
+    median: median * scale,
+    min: min * scale,
+    max: max * scale,
+  });
   return {
-    op,
-    shape,
-    variant,
-    ...times,
-    ratio: median(times.stock) / median(times.ours),
-    flops,
-    bytes,
-    error,
-    stockError,
+    wall: times(wall),
+    ...(device && { device: times(device) }),
+    ...(kernels && dispatches && { kernels: times(kernels), dispatches: Math.round(dispatches * scale) }),
+    scale,
   };
 }
 
-async function errorOfOne<T extends { dispose(): void }>(
-  make: () => T,
-  errorOf: (made: T) => Promise<number>,
-): Promise<number> {
-  const made = make();
-  const error = await errorOf(made);
-  made.dispose();
-  return error;
+async function check(
+  pass: Pass,
+  { errorOf }: Prepared,
+  { ours, portable }: Partial<Record<FormName, Form>>,
+  isAlone: boolean,
+): Promise<Pick<KernelResult, 'error' | 'gradientDifference'>> {
+  if (pass === 'forward') {
+    const y = (ours as Form).forward();
+    const error = errorOf(await y.data());
+    y.dispose();
+    return Number.isNaN(error) && isAlone ? {} : { error };
+  }
+  if (isAlone) return {};
+  try {
+    const found = (ours as Form).gradients();
+    const wanted = (portable as Form).gradients();
+    const differences = tidy(() => differencesOf(found, wanted));
+    const values = await differences.data();
+    disposeTree([found, wanted, differences]);
+    return { gradientDifference: Math.max(...values) };
+  } catch {
+    // The portable form may be too large for the device; it is told among the failures.
+    return {};
+  }
 }
+
+/** ‖found − wanted‖ / ‖wanted‖ of each tensor. */
+const differencesOf = (found: Inputs, wanted: Inputs): Tensor =>
+  stack(
+    Object.keys(found).map((name) => {
+      const [x, y] = [found[name] as Tensor, wanted[name] as Tensor];
+      return sqrt(div(sum(square(sub(x, y))), sum(square(y))));
+    }),
+  );

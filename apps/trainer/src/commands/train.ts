@@ -19,7 +19,8 @@ export function trainCommand(exit: (code: number) => void): Command {
       '--set <key=value>',
       'any key of the configuration, e.g. model.width=64; may be repeated',
       collectSets,
-    );
+    )
+    .option('--trace <file>', 'on a GPU: write a trace of one step, which ui.perfetto.dev opens');
   for (const { flags, description } of keyFlags) command.option(flags, description);
   command.addHelpText(
     'after',
@@ -34,12 +35,15 @@ Examples:
   $ mnemix train text --file book.txt --steps 500  a small language model of your own text
   $ mnemix train my.json --set optimizer.clipNorm=0.5  a configuration of your own`,
   );
-  return command.action(async (source: string, options: { out?: string; set?: Setting[] }) => {
-    const config = resolveConfig(source, [...settingsOf(options), ...(options.set ?? [])]);
-    const folder = options.out ?? defaultFolder(config.name);
-    await checkFree(folder);
-    await checkJob(config, buildParts);
-    await createRunFolder(folder, config);
-    exit(await runJob(folder, config, { screen: process.stdout, build: buildParts }));
-  });
+  return command.action(
+    async (source: string, options: { out?: string; set?: Setting[]; trace?: string }) => {
+      const config = resolveConfig(source, [...settingsOf(options), ...(options.set ?? [])]);
+      const folder = options.out ?? defaultFolder(config.name);
+      await checkFree(folder);
+      await checkJob(config, buildParts);
+      await createRunFolder(folder, config);
+      const { trace } = options;
+      exit(await runJob(folder, config, { screen: process.stdout, build: buildParts, trace }));
+    },
+  );
 }

@@ -1,5 +1,6 @@
 // Cross-entropy of logits against class numbers.
 import { checkDtype, checkShapes, defineOp, type Scalar, type Tensor } from '@mnemix/tensor';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -8,7 +9,7 @@ const backwardOp = defineOp<portable.BackwardInputs, { dLogits: Tensor }, portab
   outputs: ['dLogits'],
   integers: ['targets'],
   portable: portable.backward,
-  kernels: wasm.backward,
+  kernels: { ...wasm.backward, ...gpu.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
@@ -16,7 +17,7 @@ const forwardOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
   outputs: ['loss', 'correct', 'counted', 'largest', 'logSum'],
   integers: ['targets'],
   portable: portable.forward,
-  kernels: wasm.forward,
+  kernels: { ...wasm.forward, ...gpu.forward },
   savedOutputs: ['counted', 'largest', 'logSum'],
   gradient: ({ inputs, outputs: { counted, largest, logSum }, grads, attrs }) => ({
     logits: backwardOp({ ...inputs, counted, largest, logSum, dLoss: grads.loss }, attrs).dLogits,

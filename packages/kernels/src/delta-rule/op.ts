@@ -4,8 +4,9 @@ import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { deltaRuleBackward } from './backward.ts';
 import { deltaRuleChunk } from './chunk.ts';
+import * as gpu from './gpu.ts';
 import { deltaRuleRecurrent } from './recurrent.ts';
-import { forwardKernel, gradientKernel } from './wasm.ts';
+import * as wasm from './wasm.ts';
 
 /** Tensors of rows: see `deltaRule`. */
 export type DeltaRuleInputs = {
@@ -41,7 +42,7 @@ const gradientOp = defineOp<DeltaRuleGradientInputs, DeltaRuleGradients, DeltaRu
   outputs: ['q', 'k', 'v', 'beta', 'erase', 'logDecay', 'initialState'],
   integers: sequenceTensors,
   portable: deltaRuleBackward,
-  kernels: gradientKernel,
+  kernels: { ...wasm.gradientKernel, ...gpu.gradientKernel },
 });
 
 export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs, DeltaRuleAttrs>({
@@ -51,7 +52,7 @@ export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs, DeltaRule
   savedOutputs: ['corrected'],
   portable: (inputs, attrs) =>
     portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs),
-  kernels: forwardKernel,
+  kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
   gradient: ({ inputs, outputs, grads, attrs }) =>
     gradientOp({ ...inputs, corrected: outputs.corrected, dO: grads.o, dState: grads.state }, attrs),
 });

@@ -1,5 +1,6 @@
 // The diagonal-decay scan on WebGPU: a few tokens one after the other, more of them in chunks.
-import { gpuKernel } from '../gpu/bridge.ts';
+import type { OpInputs } from '@mnemix/tensor';
+import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { read, rowsOf, stage, written } from '../gpu/scan/stage.ts';
 import {
@@ -24,6 +25,7 @@ import gateGradientWgsl from './gate-gradient.wgsl';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import pullWgsl from './pull.wgsl';
 import recurrentWgsl from './recurrent.wgsl';
+import vectorDecayWgsl from './vector-decay.wgsl';
 import vectorGateGradientWgsl from './vector-gate-gradient.wgsl';
 import vectorScoresWgsl from './vector-scores.wgsl';
 
@@ -31,8 +33,8 @@ import vectorScoresWgsl from './vector-scores.wgsl';
 const FEW_TOKENS = 8;
 /** Storage buffers of the stage that has the most. */
 const MOST_BUFFERS = 10;
-/** Of the gates' gradient. */
-const MOST_WORKGROUP_BYTES = 16_384;
+/** Of reads with dots. */
+const MOST_WORKGROUP_BYTES = 20_736;
 
 type Shapes = { readonly [Name in keyof DiagonalDecayInputs]: readonly number[] };
 
@@ -58,7 +60,9 @@ function sizesOf(
   return fits ? { rows, count, heads, dk, dv, gate, chunks, before } : undefined;
 }
 
-export const forwardKernel = gpuKernel<DiagonalDecayInputs, ScanAttrs>(({ shapes, attrs, device }) => {
+type Call<I extends OpInputs> = PlanCall<I, ScanAttrs>;
+
+const forwardPlan = ({ shapes, attrs, device }: Call<DiagonalDecayInputs>): GpuPlan | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (!sizes) return undefined;
   const { rows, count, heads, dk, dv } = sizes;
@@ -70,12 +74,17 @@ export const forwardKernel = gpuKernel<DiagonalDecayInputs, ScanAttrs>(({ shapes
   const { scale } = attrs;
   return {
     outputs,
-    scratch: { ...tableScratch(sizes), states: statesOf(sizes), scores: scoresOf(sizes) },
+    scratch: {
+      ...tableScratch(sizes),
+      ...decayedScratch(sizes, shapes),
+      states: statesOf(sizes),
+      scores: scoresOf(sizes),
+    },
     dispatches: [
       ...forwardStates(sizes, shapes, 'state'),
       readScores(sizes, shapes),
       reads(sizes, {
-        x: 'q',
+        x: readQueries(sizes),
         states: 'states',
         scores: 'scores',
         y: 'v',
@@ -88,86 +97,91 @@ export const forwardKernel = gpuKernel<DiagonalDecayInputs, ScanAttrs>(({ shapes
       ...cleared,
     ],
   };
-});
+};
 
-export const gradientKernel = gpuKernel<DiagonalDecayGradientInputs, ScanAttrs>(
-  ({ shapes, attrs, device }): GpuPlan | undefined => {
-    const sizes = sizesOf(shapes, attrs, device);
-    if (!sizes) return undefined;
-    const { rows, heads, dk, dv, gate, chunks, before } = sizes;
-    const { scale } = attrs;
-    const none = { shape: [0] };
-    const borders = statesOf(sizes);
-    const pairs = scoresOf(sizes);
-    const clearedWidths = {
-      dQ: heads * dk,
-      dK: heads * dk,
-      dV: heads * dv,
-      ...(gate === 'scalar' && { dLogDecay: heads }),
-      ...(gate === 'vector' && { dLogDecay: heads * dk }),
-    };
-    return {
-      outputs: {
-        dQ: { shape: shapes.q },
-        dK: { shape: shapes.k },
-        dV: { shape: shapes.v },
-        dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
-        dBonus: shapes.bonus ? { shape: shapes.bonus } : none,
-        dInitialState: { shape: shapes.dState },
-      },
-      scratch: {
-        ...tableScratch(sizes),
-        states: borders,
-        dStates: borders,
-        last: { shape: shapes.dState },
-        scores: pairs,
-        dScores: pairs,
-        ...(gate === 'scalar' && { dots: { shape: [2, tilesOf(dk), rows, heads] } }),
-        ...(gate === 'vector' && { gates: { shape: [3, rows, heads, dk] } }),
-        ...(before && { partialDBonus: { shape: [chunks, heads * dk] } }),
-      },
-      dispatches: [
-        ...forwardStates(sizes, shapes, 'last'),
-        states(sizes, {
-          x: 'q',
-          y: 'dO',
-          initial: 'dState',
-          states: 'dStates',
-          last: 'dInitialState',
-          to: 'start',
-          scale,
-        }),
-        readScores(sizes, shapes),
-        scores(sizes, { x: 'dO', y: 'v', width: dv, scores: 'dScores' }),
-        reads(sizes, {
-          x: 'k',
-          states: 'dStates',
-          scores: 'scores',
-          y: 'dO',
-          z: 'dV',
-          to: 'end',
-          transposed: false,
-          stateScale: 1,
-          scoreScale: scale,
-        }),
-        ...keyGradients(sizes, scale),
-        ...gateGradients(sizes, scale),
-        ...Object.entries(clearedWidths)
-          .filter(() => !attrs.uniform)
-          .map(([name, width]) => clearRows(name, rows, width)),
-      ],
-    };
-  },
-);
+export const forwardKernel = gpuKernel<DiagonalDecayInputs, ScanAttrs>(forwardPlan);
+
+const gradientPlan = ({ shapes, attrs, device }: Call<DiagonalDecayGradientInputs>): GpuPlan | undefined => {
+  const sizes = sizesOf(shapes, attrs, device);
+  if (!sizes) return undefined;
+  const { rows, heads, dk, dv, gate, chunks, before } = sizes;
+  const { scale } = attrs;
+  const none = { shape: [0] };
+  const borders = statesOf(sizes);
+  const pairs = scoresOf(sizes);
+  const clearedWidths = {
+    dQ: heads * dk,
+    dK: heads * dk,
+    dV: heads * dv,
+    ...(gate === 'scalar' && { dLogDecay: heads }),
+    ...(gate === 'vector' && { dLogDecay: heads * dk }),
+  };
+  return {
+    outputs: {
+      dQ: { shape: shapes.q },
+      dK: { shape: shapes.k },
+      dV: { shape: shapes.v },
+      dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
+      dBonus: shapes.bonus ? { shape: shapes.bonus } : none,
+      dInitialState: { shape: shapes.dState },
+    },
+    scratch: {
+      ...tableScratch(sizes),
+      ...decayedScratch(sizes, shapes),
+      states: borders,
+      dStates: borders,
+      last: { shape: shapes.dState },
+      scores: pairs,
+      dScores: pairs,
+      ...(gate === 'scalar' && { dots: { shape: [2, tilesOf(dk), rows, heads] } }),
+      ...(gate === 'vector' && { gates: { shape: [3, rows, heads, dk] } }),
+      ...(before && { partialDBonus: { shape: [chunks, heads * dk] } }),
+    },
+    dispatches: [
+      ...forwardStates(sizes, shapes, 'last'),
+      states(sizes, {
+        x: readQueries(sizes),
+        y: 'dO',
+        initial: 'dState',
+        states: 'dStates',
+        last: 'dInitialState',
+        to: 'start',
+        scale,
+      }),
+      readScores(sizes, shapes),
+      scores(sizes, { x: 'dO', y: 'v', width: dv, scores: 'dScores' }),
+      reads(sizes, {
+        x: writtenKeys(sizes),
+        states: 'dStates',
+        scores: 'scores',
+        y: 'dO',
+        z: 'dV',
+        to: 'end',
+        transposed: false,
+        stateScale: 1,
+        scoreScale: scale,
+      }),
+      ...keyGradients(sizes, scale),
+      ...gateGradients(sizes, scale),
+      ...Object.entries(clearedWidths)
+        .filter(() => !attrs.uniform)
+        .map(([name, width]) => clearRows(name, rows, width)),
+    ],
+  };
+};
+
+export const gradientKernel = gpuKernel<DiagonalDecayGradientInputs, ScanAttrs>(gradientPlan);
 
 const statesOf = ({ chunks, heads, dk, dv }: ScanSizes) => ({ shape: [chunks, heads, dk, dv] });
 const scoresOf = ({ chunks, heads }: ScanSizes) => ({ shape: [chunks, heads, 64, 64] });
 
 /** The chunks, and in `states` the state that enters each. */
 const forwardStates = (sizes: ScanSizes, { initialState }: Shapes, last: string): GpuDispatch[] => [
-  ...chunkTable(sizes),
+  ...(sizes.gate === 'vector'
+    ? [...chunkTable({ ...sizes, gate: 'none' }), vectorDecay(sizes)]
+    : chunkTable(sizes)),
   states(sizes, {
-    x: 'k',
+    x: writtenKeys(sizes),
     y: 'v',
     initial: initialState && 'initialState',
     states: 'states',
@@ -176,6 +190,28 @@ const forwardStates = (sizes: ScanSizes, { initialState }: Shapes, last: string)
     scale: 1,
   }),
 ];
+
+/** What reads and writes the states: with a gate for each channel, decayed already. */
+const readQueries = ({ gate }: ScanSizes): string => (gate === 'vector' ? 'readQ' : 'q');
+const writtenKeys = ({ gate }: ScanSizes): string => (gate === 'vector' ? 'writtenK' : 'k');
+const decayedScratch = ({ gate }: ScanSizes, { q, k }: Shapes): GpuPlan['scratch'] =>
+  gate === 'vector' ? { readQ: { shape: q }, writtenK: { shape: k } } : {};
+
+/** See vector-decay.wgsl. */
+const vectorDecay = (sizes: ScanSizes): GpuDispatch =>
+  chunkStage(sizes, {
+    name: 'DiagonalDecay vector decay',
+    parts: [vectorDecayWgsl],
+    bindings: {
+      sums: written('sums', 'vec2f'),
+      q: read('q'),
+      k: read('k'),
+      logDecay: read('logDecay'),
+      readQ: written('readQ'),
+      writtenK: written('writtenK'),
+    },
+    workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
+  });
 
 /** `scores` of q and k; with a gate for each channel, decayed. */
 const readScores = (sizes: ScanSizes, { bonus }: Shapes): GpuDispatch =>
@@ -186,9 +222,11 @@ const readScores = (sizes: ScanSizes, { bonus }: Shapes): GpuDispatch =>
         bindings: {
           q: rowsOf('q', 'keyWidth'),
           k: rowsOf('k', 'keyWidth'),
+          sumPairs: rowsOf('sums', 'extra'),
           bonus: rowsOf(bonus ? 'bonus' : 'q', 'keyWidth'),
           scores: written('scores'),
         },
+        told: { extra: 2 * sizes.dk },
         workgroups: [4, sizes.heads, sizes.chunks],
       })
     : scores(sizes, { x: 'q', y: 'k', width: sizes.dk, scores: 'scores' });

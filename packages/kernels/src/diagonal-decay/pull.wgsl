@@ -49,35 +49,84 @@ fn decaysWithin(near: Sums, token: u32, other: u32, at: vec2f, toEnd: bool) -> v
   return select(vec4f(), decays(near, at), counts);
 }
 
-/** Puts the parts of a token's gradient together. */
-fn finish(chunk: Chunk, token: u32, channel: u32, toState: f32, sum: f32, ownScore: f32, toEnd: bool) {
-  if (token >= chunk.tokens) {
-    return;
-  }
+/** Of an invocation's 16 tokens: their running sums, and what they get from others. */
+var<private> near0: Sums;
+var<private> near1: Sums;
+var<private> near2: Sums;
+var<private> near3: Sums;
+var<private> sum0: vec4f;
+var<private> sum1: vec4f;
+var<private> sum2: vec4f;
+var<private> sum3: vec4f;
+
+fn add(other: u32, quad: u32, value: f32) {
+  let at = other * 16 + quad;
+  sum0 += value * pairs[at];
+  sum1 += value * pairs[at + 1];
+  sum2 += value * pairs[at + 2];
+  sum3 += value * pairs[at + 3];
+}
+
+fn addWithin(other: u32, first: u32, value: f32, sum: vec2f, toEnd: bool) {
+  let at = other * 16 + first / 4;
+  sum0 += value * pairs[at] * decaysWithin(near0, first, other, sum, toEnd);
+  sum1 += value * pairs[at + 1] * decaysWithin(near1, first + 4, other, sum, toEnd);
+  sum2 += value * pairs[at + 2] * decaysWithin(near2, first + 8, other, sum, toEnd);
+  sum3 += value * pairs[at + 3] * decaysWithin(near3, first + 12, other, sum, toEnd);
+}
+
+/** What 4 tokens give: y, 0 from `end` on, and running sums. */
+struct Four {
+  values: vec4f,
+  sums: Sums,
+}
+
+fn fourOf(chunk: Chunk, row0: u32, token: u32, end: u32, channel: u32, reading: bool) -> Four {
   let width = sizes.heads * sizes.keyWidth;
-  let size = sizes.rows * width;
-  let at = (chunk.start + token) * width + channel;
-  let fromState = z[at] * toState;
+  let tokens = token + vec4u(0, 1, 2, 3);
+  let at = row0 + min(tokens, vec4u(end - 1)) * width;
+  let values = select(vec4f(), vec4f(y[at.x], y[at.y], y[at.z], y[at.w]), tokens < vec4u(end));
+  return Four(values, sumsOf(chunk, token, channel, reading));
+}
+
+/** Puts the parts of 4 tokens' gradients together. */
+fn finish(chunk: Chunk, first: u32, channel: u32, toState: vec4f, sum: vec4f, toEnd: bool) {
+  let tokens = first + vec4u(0, 1, 2, 3);
+  let quad = first / 4;
+  let width = sizes.heads * sizes.keyWidth;
+  // Behind the last token stands one before it, which is this invocation's too.
+  let at = (chunk.start + select(vec4u(min(first, chunk.tokens - 1)), tokens, tokens < vec4u(chunk.tokens))) * width + channel;
+  let fromState = vec4f(z[at.x], z[at.y], z[at.z], z[at.w]) * toState;
   let fromScores = sizes.scoreScale * sum;
-  var own = sizes.scoreScale * ownScore * y[at];
+  let ownScores = vec4f(
+    pairs[first * 16 + quad].x,
+    pairs[(first + 1) * 16 + quad].y,
+    pairs[(first + 2) * 16 + quad].z,
+    pairs[(first + 3) * 16 + quad].w,
+  );
+  var own = sizes.scoreScale * ownScores * vec4f(y[at.x], y[at.y], y[at.z], y[at.w]);
   if (sizes.before != 0) {
     own *= bonus[channel];
   }
-  z[at] = fromState + fromScores + own;
-  if (toEnd) {
-    gates[size + at] = weight[at] * fromScores;
-    gates[2 * size + at] = weight[at] * fromState;
-  } else {
-    gates[at] = weight[at] * (fromState + fromScores);
-  }
+  let weights = vec4f(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
+  leave(tokens.x < chunk.tokens, at.x, fromState.x, fromScores.x, own.x, weights.x, toEnd);
+  leave(tokens.y < chunk.tokens, at.y, fromState.y, fromScores.y, own.y, weights.y, toEnd);
+  leave(tokens.z < chunk.tokens, at.z, fromState.z, fromScores.z, own.z, weights.z, toEnd);
+  leave(tokens.w < chunk.tokens, at.w, fromState.w, fromScores.w, own.w, weights.w, toEnd);
 }
 
-fn finishFour(chunk: Chunk, token: u32, channel: u32, toState: vec4f, sum: vec4f, toEnd: bool) {
-  let quad = token / 4;
-  finish(chunk, token, channel, toState.x, sum.x, pairs[token * 16 + quad].x, toEnd);
-  finish(chunk, token + 1, channel, toState.y, sum.y, pairs[(token + 1) * 16 + quad].y, toEnd);
-  finish(chunk, token + 2, channel, toState.z, sum.z, pairs[(token + 2) * 16 + quad].z, toEnd);
-  finish(chunk, token + 3, channel, toState.w, sum.w, pairs[(token + 3) * 16 + quad].w, toEnd);
+fn leave(isToken: bool, at: u32, fromState: f32, fromScores: f32, own: f32, weight: f32, toEnd: bool) {
+  if (!isToken) {
+    return;
+  }
+  let size = sizes.rows * sizes.heads * sizes.keyWidth;
+  z[at] = fromState + fromScores + own;
+  if (toEnd) {
+    gates[size + at] = weight * fromScores;
+    gates[2 * size + at] = weight * fromState;
+  } else {
+    gates[at] = weight * (fromState + fromScores);
+  }
 }
 
 @compute @workgroup_size(64, parts)
@@ -117,48 +166,42 @@ fn main(
   let quad = first / 4;
 
   // From the tokens beyond the 16.
-  var sum0 = vec4f();
-  var sum1 = vec4f();
-  var sum2 = vec4f();
-  var sum3 = vec4f();
   let others = select(vec2u(0, first), vec2u(first + part, chunk.tokens), toEnd);
   var border: vec2f;
   if (toEnd || first > 0) {
     border = sumOf(chunk, select(first - 1, first + part - 1, toEnd), channel, false);
   }
-  for (var other = others.x; other < others.y; other++) {
-    let value = y[row0 + other * width] * decayBetween(sumOf(chunk, other, channel, toEnd), border);
-    let at = other * 16 + quad;
-    sum0 += value * pairs[at];
-    sum1 += value * pairs[at + 1];
-    sum2 += value * pairs[at + 2];
-    sum3 += value * pairs[at + 3];
+  for (var other = others.x; other < others.y; other += 4) {
+    let four = fourOf(chunk, row0, other, others.y, channel, toEnd);
+    let values = four.values * decays(four.sums, border);
+    add(other, quad, values.x);
+    add(other + 1, quad, values.y);
+    add(other + 2, quad, values.z);
+    add(other + 3, quad, values.w);
   }
-  let near0 = sumsOf(chunk, first, channel, !toEnd);
-  let near1 = sumsOf(chunk, first + 4, channel, !toEnd);
-  let near2 = sumsOf(chunk, first + 8, channel, !toEnd);
-  let near3 = sumsOf(chunk, first + 12, channel, !toEnd);
+  near0 = sumsOf(chunk, first, channel, !toEnd);
+  near1 = sumsOf(chunk, first + 4, channel, !toEnd);
+  near2 = sumsOf(chunk, first + 8, channel, !toEnd);
+  near3 = sumsOf(chunk, first + 12, channel, !toEnd);
   sum0 *= decays(near0, border);
   sum1 *= decays(near1, border);
   sum2 *= decays(near2, border);
   sum3 *= decays(near3, border);
 
-  for (var other = first; other < min(first + part, chunk.tokens); other++) {
-    let value = y[row0 + other * width];
-    let sum = sumOf(chunk, other, channel, toEnd);
-    let at = other * 16 + quad;
-    sum0 += value * pairs[at] * decaysWithin(near0, first, other, sum, toEnd);
-    sum1 += value * pairs[at + 1] * decaysWithin(near1, first + 4, other, sum, toEnd);
-    sum2 += value * pairs[at + 2] * decaysWithin(near2, first + 8, other, sum, toEnd);
-    sum3 += value * pairs[at + 3] * decaysWithin(near3, first + 12, other, sum, toEnd);
+  for (var other = first; other < min(first + part, chunk.tokens); other += 4) {
+    let four = fourOf(chunk, row0, other, chunk.tokens, channel, toEnd);
+    addWithin(other, first, four.values.x, vec2f(four.sums.wholes.x, four.sums.fractions.x), toEnd);
+    addWithin(other + 1, first, four.values.y, vec2f(four.sums.wholes.y, four.sums.fractions.y), toEnd);
+    addWithin(other + 2, first, four.values.z, vec2f(four.sums.wholes.z, four.sums.fractions.z), toEnd);
+    addWithin(other + 3, first, four.values.w, vec2f(four.sums.wholes.w, four.sums.fractions.w), toEnd);
   }
 
   var chunkBorder: vec2f;
   if (toEnd) {
     chunkBorder = sumThrough(chunk, i32(chunk.tokens) - 1, channel);
   }
-  finishFour(chunk, first, channel, decays(near0, chunkBorder), sum0, toEnd);
-  finishFour(chunk, first + 4, channel, decays(near1, chunkBorder), sum1, toEnd);
-  finishFour(chunk, first + 8, channel, decays(near2, chunkBorder), sum2, toEnd);
-  finishFour(chunk, first + 12, channel, decays(near3, chunkBorder), sum3, toEnd);
+  finish(chunk, first, channel, decays(near0, chunkBorder), sum0, toEnd);
+  finish(chunk, first + 4, channel, decays(near1, chunkBorder), sum1, toEnd);
+  finish(chunk, first + 8, channel, decays(near2, chunkBorder), sum2, toEnd);
+  finish(chunk, first + 12, channel, decays(near3, chunkBorder), sum3, toEnd);
 }

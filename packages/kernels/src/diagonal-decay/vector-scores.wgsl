@@ -21,12 +21,11 @@ struct Sums {
 
 /** b of 4 channels; 0 in front of the chunk. */
 fn sumsOf(chunk: Chunk, head: u32, token: i32, channel: u32) -> Sums {
-  let channels = head * sizes.keyWidth + min(channel + vec4u(0, 1, 2, 3), vec4u(sizes.keyWidth - 1));
-  let a = sumThrough(chunk, token, channels.x);
-  let b = sumThrough(chunk, token, channels.y);
-  let c = sumThrough(chunk, token, channels.z);
-  let d = sumThrough(chunk, token, channels.w);
-  return Sums(vec4f(a.x, b.x, c.x, d.x), vec4f(a.y, b.y, c.y, d.y));
+  let row = (chunk.start + u32(max(token, 0))) * sizes.heads + head;
+  let isKnown = vec4<bool>(token >= 0);
+  let low = select(vec4f(), sumPairsAt(row, 2 * channel), isKnown);
+  let high = select(vec4f(), sumPairsAt(row, 2 * channel + 4), isKnown);
+  return Sums(vec4f(low.xz, high.xz), vec4f(low.yw, high.yw));
 }
 
 fn decay4(a: Sums, b: Sums) -> vec4f {
@@ -44,18 +43,25 @@ fn earlierProducts(y: u32, vector: u32, key: vec4f) -> vec4f {
   );
 }
 
-/** Of one query and one key of the same 16 rows. */
-fn ownProduct(i: u32, j: u32, vector: u32, key: vec4f) -> f32 {
-  if (j > i) {
-    return 0;
-  }
+/** A key of the same 16 rows. */
+struct OwnKey {
+  row: u32,
+  values: vec4f,
+  sums: Sums,
+  bonus: vec4f,
+}
+
+/** Of one query and one key of the same 16 rows; of no meaning where the key is the later. */
+fn ownProduct(i: u32, vector: u32, key: OwnKey) -> f32 {
   let at = i * stride + vector;
-  if (j == i) {
-    return dot(queries[at] * key, bonuses[vector]);
-  }
-  let other = j * stride + vector;
-  let decay = decay4(Sums(queryWholes[at], queryFractions[at]), Sums(keyWholes[other], keyFractions[other]));
-  return dot(queries[at] * key, decay);
+  let decay = decay4(Sums(queryWholes[at], queryFractions[at]), key.sums);
+  return dot(queries[at] * key.values, select(decay, key.bonus, vec4<bool>(key.row == i)));
+}
+
+/** A key in front of the rows, decayed to them. */
+fn keepEarlier(chunk: Chunk, head: u32, token: u32, vector: u32, channel: u32, border: Sums) {
+  let key = kAt((chunk.start + token) * sizes.heads + head, channel);
+  keys[token * stride + vector] = key * decay4(border, sumsOf(chunk, head, i32(token), channel));
 }
 
 fn finish(at: u32, column: u32, sums: vec4f) {
@@ -99,9 +105,14 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       keyFractions[at] = toKey.fractions;
       keys[(first + row) * stride + vector] = kAt((chunk.start + token) * sizes.heads + head, channel);
     }
-    for (var token = row; token < first; token += part) {
-      let toKey = sumsOf(chunk, head, i32(token), channel);
-      keys[token * stride + vector] = kAt((chunk.start + token) * sizes.heads + head, channel) * decay4(border, toKey);
+    if (group.x > 0) {
+      keepEarlier(chunk, head, row, vector, channel, border);
+    }
+    if (group.x > 1) {
+      keepEarlier(chunk, head, row + part, vector, channel, border);
+    }
+    if (group.x > 2) {
+      keepEarlier(chunk, head, row + 2 * part, vector, channel, border);
     }
     if (local < 4) {
       bonuses[local] = vec4f(1);
@@ -121,15 +132,22 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       if (group.x > 2) {
         earlier2 += earlierProducts(lane.y, v, keys[key + 2 * part * stride]);
       }
-      let ownKey = keys[first * stride + key];
+      let other = lane.x * stride + v;
+      let ownKey = OwnKey(
+        lane.x,
+        keys[first * stride + key],
+        Sums(keyWholes[other], keyFractions[other]),
+        bonuses[v],
+      );
       own += vec4f(
-        ownProduct(lane.y, lane.x, v, ownKey),
-        ownProduct(lane.y + 4, lane.x, v, ownKey),
-        ownProduct(lane.y + 8, lane.x, v, ownKey),
-        ownProduct(lane.y + 12, lane.x, v, ownKey),
+        ownProduct(lane.y, v, ownKey),
+        ownProduct(lane.y + 4, v, ownKey),
+        ownProduct(lane.y + 8, v, ownKey),
+        ownProduct(lane.y + 12, v, ownKey),
       );
     }
   }
+  own = select(vec4f(), own, vec4u(lane.x) <= lane.y + vec4u(0, 4, 8, 12));
   let at = ((group.z * sizes.heads + head) * 64 + first + lane.y) * 64;
   if (group.x > 0) {
     finish(at, lane.x, earlier0);

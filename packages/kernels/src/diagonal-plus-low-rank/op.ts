@@ -5,8 +5,9 @@ import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { diagonalPlusLowRankBackward } from './backward.ts';
 import { diagonalPlusLowRankChunk } from './chunk.ts';
+import * as gpu from './gpu.ts';
 import { diagonalPlusLowRankRecurrent } from './recurrent.ts';
-import { forwardKernel, gradientKernel } from './wasm.ts';
+import * as wasm from './wasm.ts';
 
 /** Tensors of rows: see `diagonalPlusLowRank`. */
 export type DiagonalPlusLowRankInputs = {
@@ -44,7 +45,7 @@ const gradientOp = defineOp<DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRa
   outputs: ['q', 'k', 'v', 'a', 'b', 'logDecay', 'initialState'],
   integers: sequenceTensors,
   portable: diagonalPlusLowRankBackward,
-  kernels: gradientKernel,
+  kernels: { ...wasm.gradientKernel, ...gpu.gradientKernel },
 });
 
 export const diagonalPlusLowRankOp = defineOp<
@@ -60,7 +61,7 @@ export const diagonalPlusLowRankOp = defineOp<
     portableForm(attrs) === 'chunk'
       ? diagonalPlusLowRankChunk(inputs, attrs)
       : diagonalPlusLowRankRecurrent(inputs, attrs),
-  kernels: forwardKernel,
+  kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
   gradient: ({ inputs, outputs, grads, attrs }) =>
     gradientOp({ ...inputs, recalled: outputs.recalled, dO: grads.o, dState: grads.state }, attrs),
 });

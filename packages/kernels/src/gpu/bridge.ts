@@ -4,10 +4,15 @@
 // that knows the insides of that backend (tfjs 4.22).
 import { env, type DataType } from '@tensorflow/tfjs-core';
 import {
+  areStockKernelsWanted,
   assertBackendHealthy,
+  checkTensorFits,
+  deviceBytes,
   MnemixError,
+  passTimestamps,
   precisionOf,
   sizeOf,
+  submitRecorded,
   type BackendKernel,
   type BackendName,
   type OpInputs,
@@ -16,8 +21,9 @@ import {
   type TensorInfo,
 } from '@mnemix/tensor';
 import { settleChecks, throwFailed } from './checks.ts';
+import { obstacleTo, sayOnce } from './fallback.ts';
 import type { GpuDispatch, GpuPlan } from './kernel.ts';
-import { pipelineOf, probe, type Compiled } from './pipelines.ts';
+import { isCompilingAhead, compileAhead, pipelineOf, probe, type Compiled } from './pipelines.ts';
 
 export interface PlanCall<I extends OpInputs, Attrs> {
   /** Shapes of the inputs that are present. */
@@ -32,6 +38,7 @@ export interface PlanCall<I extends OpInputs, Attrs> {
 /** The parts of tfjs's WebGPU backend that recording needs; some are private there, in TypeScript only. */
 interface TfjsWebGpu {
   readonly device: GPUDevice;
+  readonly bufferManager: { owner: string };
   readonly tensorMap: { get(dataId: object): { readonly resource?: GPUBuffer } };
   readonly commandQueueOwnedIds: WeakSet<object>;
   commandEncoder: GPUCommandEncoder | null;
@@ -50,43 +57,62 @@ interface TfjsWebGpu {
 /**
  * The kernel of an op on the `webgpu` backend.
  *
- * @param makePlan the dispatches for these shapes, or `undefined` where they cannot be done: then the
- *   portable form
- *   runs. Tensors without elements cannot be bound, so it is not asked about them.
+ * @param makePlan the dispatches for these shapes. Where they cannot be done, the reason, e.g. `heads are wider than 256`, which is
+ *   told once, or `undefined` where there is nothing to tell; then the portable form runs. Tensors without elements cannot be bound,
+ *   so it is not asked about them.
+ * @throws MnemixError `backend` for a tensor beyond what the device holds, `kernel` for an invalid kernel, `lost` after the device
+ *   was lost; no tensor is left behind
  */
 export function gpuKernel<I extends OpInputs, Attrs>(
-  makePlan: (call: PlanCall<I, Attrs>) => GpuPlan | undefined,
+  makePlan: (call: PlanCall<I, Attrs>) => GpuPlan | string | undefined,
 ): Partial<Record<BackendName, BackendKernel<I, Attrs>>> {
   return {
-    webgpu: ({ inputs, attrs, backend }) => {
+    webgpu: ({ op, inputs, attrs, backend }) => {
       const gpu = backend as TfjsWebGpu;
+      const { device } = gpu;
       guardReads(gpu);
       assertBackendHealthy();
-      throwFailed(gpu.device);
+      throwFailed(device);
+      if (areStockKernelsWanted()) return undefined;
       const given = Object.entries(inputs) as [string, TensorInfo][];
       if (given.some(([, { shape }]) => sizeOf(shape) === 0)) return undefined;
       const shapes = Object.fromEntries(
         given.map(([name, { shape }]) => [name, shape]),
       ) as unknown as PlanCall<I, Attrs>['shapes'];
-      const plan = makePlan({ shapes, attrs, device: gpu.device, precision: precisionOf(backend) });
-      return plan && runPlan(gpu, plan, new Map(given));
+      const plan = makePlan({ shapes, attrs, device, precision: precisionOf(backend) });
+      const obstacle = typeof plan === 'object' ? obstacleTo(plan, device) : plan;
+      if (typeof plan !== 'object' || obstacle !== undefined) {
+        if (obstacle !== undefined) sayOnce(device, op, obstacle);
+        return undefined;
+      }
+      return runPlan(gpu, op, plan, new Map(given));
     },
   };
 }
 
-function runPlan(gpu: TfjsWebGpu, plan: GpuPlan, tensors: Map<string, TensorInfo>): TensorInfo[] {
-  // Pipelines first: one that is known to be invalid throws before there is anything to clean up.
-  const compiled = plan.dispatches.map(({ kernel, uniforms }) =>
-    pipelineOf(gpu.device, kernel, uniforms !== undefined),
-  );
+function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string, TensorInfo>): TensorInfo[] {
+  const { device } = gpu;
+  for (const [name, { shape }] of [...tensors, ...Object.entries(plan.outputs)]) {
+    checkTensorFits(device, op, name, shape);
+  }
   const make = (specs: Readonly<Record<string, OutputSpec>>): TensorInfo[] =>
     Object.entries(specs).map(([name, { shape, dtype = 'float32' }]) => {
       const info = gpu.makeTensorInfo([...shape], dtype);
       tensors.set(name, info);
       return info;
     });
+  if (isCompilingAhead(device)) {
+    for (const { kernel, uniforms } of plan.dispatches) compileAhead(device, kernel, uniforms !== undefined);
+    return make(plan.outputs);
+  }
+  // Pipelines first: one that is known to be invalid throws before there is anything to clean up.
+  const use = describeUse(op, tensors);
+  const compiled = plan.dispatches.map(({ kernel, uniforms }) =>
+    pipelineOf(device, kernel, uniforms !== undefined, use),
+  );
   const outputs = make(plan.outputs);
   const scratch = make(plan.scratch ?? {});
+  gpu.bufferManager.owner = op;
   try {
     // Uploads end the open pass, so they come before the first dispatch.
     for (const { dataId } of tensors.values()) gpu.uploadToGPU(dataId);
@@ -101,13 +127,19 @@ function runPlan(gpu: TfjsWebGpu, plan: GpuPlan, tensors: Map<string, TensorInfo
   return outputs;
 }
 
+/** E.g. `RmsNorm of x [8, 64], weight [64]`, made only when asked for: an error may come long after the call. */
+function describeUse(op: string, inputs: ReadonlyMap<string, TensorInfo>): () => string {
+  const shapes = Array.from(inputs, ([name, { shape }]) => [name, shape] as const);
+  return () => `${op} of ${shapes.map(([name, shape]) => `${name} [${shape.join(', ')}]`).join(', ')}`;
+}
+
 function record(
   gpu: TfjsWebGpu,
   compiled: Compiled,
   dispatch: GpuDispatch,
   tensors: ReadonlyMap<string, TensorInfo>,
 ): void {
-  const { kernel, buffers, uniforms, workgroups } = dispatch;
+  const { kernel, buffers, uniforms, workgroups, flops } = dispatch;
   const used = buffers.map((name) => tensors.get(name) ?? missingTensor(kernel.name, name));
   const resources = used.map(({ dataId }) => ({ buffer: gpu.tensorMap.get(dataId).resource as GPUBuffer }));
   if (uniforms) {
@@ -125,12 +157,15 @@ function record(
     );
     pass.dispatchWorkgroups(...workgroups);
   };
+  const bytes = (): number => used.reduce((sum, { shape }) => sum + deviceBytes(shape), 0);
+  const timestampWrites = passTimestamps(gpu, () => ({ name: kernel.name, bytes: bytes(), flops }));
+  const timed = timestampWrites && { label: kernel.name, timestampWrites };
 
   if (!compiled.isProven) {
-    submitPending(gpu);
+    submitRecorded(gpu);
     probe(gpu.device, compiled, () => {
       const encoder = gpu.device.createCommandEncoder({ label: kernel.name });
-      const pass = encoder.beginComputePass();
+      const pass = encoder.beginComputePass(timed);
       encode(pass);
       pass.end();
       gpu.device.queue.submit([encoder.finish()]);
@@ -139,17 +174,12 @@ function record(
   }
   for (const { dataId } of used) gpu.commandQueueOwnedIds.add(dataId);
   gpu.ensureCommandEncoderReady();
-  gpu.computePassEncoder ??= (gpu.commandEncoder as GPUCommandEncoder).beginComputePass();
+  if (timed) gpu.endComputePassEncoder();
+  gpu.computePassEncoder ??= (gpu.commandEncoder as GPUCommandEncoder).beginComputePass(timed);
   encode(gpu.computePassEncoder);
+  if (timed) gpu.endComputePassEncoder();
   gpu.dispatchCountInPass++;
-  if (gpu.dispatchCountInPass >= env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE')) submitPending(gpu);
-}
-
-/** Submits what tfjs has recorded so far. */
-function submitPending(gpu: TfjsWebGpu): void {
-  if (!gpu.commandEncoder) return;
-  gpu.endComputePassEncoder();
-  gpu.submitQueue();
+  if (gpu.dispatchCountInPass >= env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE')) submitRecorded(gpu);
 }
 
 function missingTensor(kernel: string, name: string): never {

@@ -20,11 +20,12 @@ export interface GpuKernel {
 
 /** One field of the uniform struct, which consists of 4-byte scalars. */
 export interface Uniform {
-  readonly type: 'uint32' | 'float32';
+  readonly type: 'uint32' | 'int32' | 'float32';
   readonly value: number;
 }
 
 export const u32 = (value: number): Uniform => ({ type: 'uint32', value });
+export const i32 = (value: number): Uniform => ({ type: 'int32', value });
 export const f32 = (value: number): Uniform => ({ type: 'float32', value });
 
 export interface GpuDispatch {
@@ -34,6 +35,8 @@ export interface GpuDispatch {
   /** In the order of the struct's fields. */
   readonly uniforms?: readonly Uniform[];
   readonly workgroups: readonly [x: number, y?: number, z?: number];
+  /** Floating-point operations, a multiply-add being two: for profiles. */
+  readonly flops?: number;
 }
 
 /** All that an op does on the GPU: what it makes, and the dispatches that make it, in order. */

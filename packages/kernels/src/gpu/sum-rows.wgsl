@@ -1,7 +1,7 @@
 // y[c] = Σ_r x[r, c]. A workgroup sums `columns` neighbouring columns; its `slots` rows of invocations stride
 // over the rows and are then added up in a fixed order, so that the same input always gives the same bits.
-const columns = 32u;
-const slots = 8u;
+override columns: u32;
+override slots: u32;
 
 struct Uniforms {
   rows: u32,
@@ -15,8 +15,12 @@ struct Uniforms {
 var<workgroup> sums: array<f32, columns * slots>;
 
 @compute @workgroup_size(columns, slots)
-fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
-  let column = group.x * columns + local.x;
+fn main(
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  let column = (group.y * groups.x + group.x) * columns + local.x;
   var sum = 0f;
   if (column < sizes.width) {
     for (var row = local.y; row < sizes.rows; row += slots) {

@@ -3,6 +3,7 @@ import { checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
 import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';
 import * as cpu from './cpu.ts';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -11,7 +12,7 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>
   outputs: ['dx', 'dWeight', 'dBias'],
   integers: sequenceTensors,
   portable: portable.backward,
-  kernels: { ...cpu.backward, ...wasm.backward },
+  kernels: { ...cpu.backward, ...wasm.backward, ...gpu.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
@@ -19,7 +20,7 @@ const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   outputs: ['y'],
   integers: sequenceTensors,
   portable: portable.forward,
-  kernels: { ...cpu.forward, ...wasm.forward },
+  kernels: { ...cpu.forward, ...wasm.forward, ...gpu.forward },
   gradient: ({ inputs, grads }) => {
     const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy: grads.y }, {});
     return { x: dx, weight: dWeight, bias: dBias };

@@ -1,6 +1,7 @@
 // How badly each vector is predicted by those before it: what B'MOJO judges tokens by.
 import { checkConfig, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
 import type { Sequences } from '../sequences.ts';
+import * as gpu from './gpu.ts';
 import * as host from './host.ts';
 import * as portable from './portable.ts';
 
@@ -13,7 +14,7 @@ const innovationOp = defineOp<portable.Inputs, { e: Tensor }, portable.Attrs>({
   outputs: ['e'],
   integers: ['starts', 'rowSequence'],
   portable: portable.forward,
-  kernels: host.forward,
+  kernels: { ...host.forward, ...gpu.forward },
 });
 
 export interface InnovationOptions {

@@ -1,6 +1,7 @@
 // Normalisation to unit length over the last axis.
 import { defineOp, reshape, type Tensor } from '@mnemix/tensor';
 import { toRows } from '../rows.ts';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -8,14 +9,14 @@ const backwardOp = defineOp<portable.BackwardInputs, { dx: Tensor }, portable.At
   name: 'L2NormBackward',
   outputs: ['dx'],
   portable: portable.backward,
-  kernels: wasm.backward,
+  kernels: { ...wasm.backward, ...gpu.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, portable.Attrs>({
   name: 'L2Norm',
   outputs: ['y'],
   portable: portable.forward,
-  kernels: wasm.forward,
+  kernels: { ...wasm.forward, ...gpu.forward },
   gradient: ({ inputs, grads, attrs }) => ({ x: backwardOp({ x: inputs.x, dy: grads.y }, attrs).dx }),
 });
 

@@ -1,6 +1,7 @@
 // LayerNorm over the last axis.
 import { checkShapes, defineOp, reshape, sizeOf, type Tensor } from '@mnemix/tensor';
 import { toRows } from '../rows.ts';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -8,14 +9,14 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, portabl
   name: 'LayerNormBackward',
   outputs: ['dx', 'dWeight', 'dBias'],
   portable: portable.backward,
-  kernels: wasm.backward,
+  kernels: { ...wasm.backward, ...gpu.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, portable.Attrs>({
   name: 'LayerNorm',
   outputs: ['y'],
   portable: portable.forward,
-  kernels: wasm.forward,
+  kernels: { ...wasm.forward, ...gpu.forward },
   gradient: ({ inputs, grads, attrs }) => {
     const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy: grads.y }, attrs);
     return { x: dx, weight: dWeight, bias: dBias };

@@ -15,8 +15,8 @@ const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   outputs: ['y'],
   portable: portable.forward,
   kernels: wasm.forward,
-  gradient: ({ inputs: { x, weight }, grads }) => {
-    const { dx, dWeight, dBias } = backwardOp({ x, weight, dy: grads.y }, {});
+  gradient: ({ inputs, grads }) => {
+    const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy: grads.y }, {});
     return { x: dx, weight: dWeight, bias: dBias };
   },
 });

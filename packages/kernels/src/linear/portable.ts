@@ -1,9 +1,10 @@
 // The linear map in tensor ops.
-import { add, matMul, type Tensor, type Tensor2D } from '@mnemix/tensor';
+import { add, matMul, zeros, type Tensor, type Tensor2D } from '@mnemix/tensor';
 import { sumOfRows } from '../rows.ts';
 
 export type Inputs = { x: Tensor; weight: Tensor; bias: Tensor | undefined };
-export type BackwardInputs = { x: Tensor; weight: Tensor; dy: Tensor };
+export type BackwardInputs = Inputs & { dy: Tensor };
+/** Without a bias, nobody looks at its gradient. */
 export type Gradients = { dx: Tensor; dWeight: Tensor; dBias: Tensor };
 
 export function forward({ x, weight, bias }: Inputs): { y: Tensor } {
@@ -11,10 +12,10 @@ export function forward({ x, weight, bias }: Inputs): { y: Tensor } {
   return { y: bias ? add(y, bias) : y };
 }
 
-export function backward({ x, weight, dy }: BackwardInputs): Gradients {
+export function backward({ x, weight, bias, dy }: BackwardInputs): Gradients {
   return {
     dx: matMul(dy as Tensor2D, weight as Tensor2D),
     dWeight: matMul(dy as Tensor2D, x as Tensor2D, true, false),
-    dBias: sumOfRows(dy),
+    dBias: bias ? sumOfRows(dy) : zeros([0]),
   };
 }

@@ -1,6 +1,7 @@
 // The log-decay gate of Mamba-2, Gated DeltaNet and MoM.
 import { checkShapes, defineOp, reshape, type Tensor } from '@mnemix/tensor';
 import { toRows } from '../rows.ts';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -8,14 +9,14 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>
   name: 'LogDecayGateBackward',
   outputs: ['dA', 'dALog', 'dDtBias'],
   portable: portable.backward,
-  kernels: wasm.backward,
+  kernels: { ...wasm.backward, ...gpu.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, { g: Tensor }, object>({
   name: 'LogDecayGate',
   outputs: ['g'],
   portable: portable.forward,
-  kernels: wasm.forward,
+  kernels: { ...wasm.forward, ...gpu.forward },
   gradient: ({ inputs, grads }) => {
     const { dA, dALog, dDtBias } = backwardOp({ ...inputs, dg: grads.g }, {});
     return { a: dA, aLog: dALog, dtBias: dDtBias };

@@ -14,12 +14,13 @@ const depthBlocks = depth / 4;
 const blocksA = tileQuads * depthBlocks;
 const blocks = blocksA + tileVectors * depthBlocks;
 const held = (blocks + invocations - 1) / invocations;
-const sliceA = depth * tileQuads;
-const sliceB = depth * tileVectors;
 
-/** Two slices each: one in use, one to come. */
-var<workgroup> slicesA: array<vec4f, 2 * sliceA>;
-var<workgroup> slicesB: array<vec4f, 2 * sliceB>;
+/**
+ * Two slices each: one in use, one to come. By k, then along the edge: of an index in parts, those that are constant cost
+ * nothing where it is used.
+ */
+var<workgroup> slicesA: array<array<array<vec4f, tileQuads>, depth>, 2>;
+var<workgroup> slicesB: array<array<array<vec4f, tileVectors>, depth>, 2>;
 
 /** Where a block of a slice lies, in blocks: x along the tile's edge, y along k. Neighbours are neighbours in memory. */
 fn place(block: u32, edge: u32, innerLast: bool) -> vec2u {
@@ -58,10 +59,10 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
         var a: array<vec4f, quads>;
         var b: array<vec4f, vectors>;
         for (var i = 0u; i < quads; i++) {
-          a[i] = slicesA[current * sliceA + k * tileQuads + i * laneRows + lane.y];
+          a[i] = slicesA[current][k][i * laneRows + lane.y];
         }
         for (var j = 0u; j < vectors; j++) {
-          b[j] = slicesB[current * sliceB + k * tileVectors + j * laneColumns + lane.x];
+          b[j] = slicesB[current][k][j * laneColumns + lane.x];
         }
         for (var i = 0u; i < quads; i++) {
           for (var j = 0u; j < vectors; j++) {
@@ -81,12 +82,12 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
         if (block < blocksA) {
           let at = place(block, tileQuads, innerLastA);
           for (var k = 0u; k < 4; k++) {
-            slicesA[current * sliceA + (4 * at.y + k) * tileQuads + at.x] = next[h][k];
+            slicesA[current][4 * at.y + k][at.x] = next[h][k];
           }
         } else if (block < blocks) {
           let at = place(block - blocksA, tileVectors, innerLastB);
           for (var k = 0u; k < 4; k++) {
-            slicesB[current * sliceB + (4 * at.y + k) * tileVectors + at.x] = next[h][k];
+            slicesB[current][4 * at.y + k][at.x] = next[h][k];
           }
         }
       }

@@ -22,7 +22,7 @@ export interface Attrs {
 }
 
 /** From large to small: large ones read less, small ones leave no part of the device idle. */
-const TILES: readonly float32.Tile[] = [
+export const TILES: readonly float32.Tile[] = [
   { quads: 2, vectors: 2, laneRows: 16, laneColumns: 16, depth: 8 },
   { quads: 1, vectors: 1, laneRows: 16, laneColumns: 16, depth: 16 },
   { quads: 1, vectors: 1, laneRows: 8, laneColumns: 8, depth: 16 },
@@ -35,7 +35,7 @@ const MIXED_TILE: mixed.MixedTile = {
   depth: 32,
 };
 /** What a large device runs at once. */
-const ENOUGH_WORKGROUPS = 128;
+export const ENOUGH_WORKGROUPS = 128;
 /** k is cut no finer. */
 const LEAST_DEPTH = 256;
 /** Multiplications below which packing costs more than the matrix units save. */
@@ -149,7 +149,7 @@ function mixedPlan({ product, epilogue, alpha }: Call): GpuPlan {
 /** By what makes them, and what they are made for: writing a module anew takes longer than recording a dispatch. */
 const kernels = new Map<unknown, Map<string, GpuKernel>>();
 
-function kernelOf<Variant>(make: (variant: Variant) => GpuKernel, variant: Variant): GpuKernel {
+export function kernelOf<Variant>(make: (variant: Variant) => GpuKernel, variant: Variant): GpuKernel {
   const known = kernels.get(make) ?? new Map<string, GpuKernel>();
   kernels.set(make, known);
   const key = JSON.stringify(variant);
@@ -165,7 +165,7 @@ function splitsOf(workgroups: number, inner: number, { hasBias, activation }: Ep
 }
 
 /** The part of k that each takes: a multiple of `step`, so that parts begin where slices do. */
-const depthOf = (inner: number, splits: number, step: number): number =>
+export const depthOf = (inner: number, splits: number, step: number): number =>
   step * Math.ceil(inner / splits / step);
 
 /** The product into y, or, where k is cut, into a y for each part, which are then added up in a fixed order. */

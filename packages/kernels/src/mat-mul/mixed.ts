@@ -61,7 +61,24 @@ export function mixedKernel({ tile, epilogue, isVector }: MixedVariant): GpuKern
 /** Workgroups for each operand that look for its largest value: as many as pack.wgsl has invocations. */
 const PARTIALS = 256;
 /** What a workgroup of pack.wgsl takes, along the edge and along k. */
-const [PACK_EDGE, PACK_INNER] = [32, 8 * 64];
+const [PACK_EDGE, PACK_INNER] = [128, 64];
+
+/** The module of pack.wgsl by whether A, and whether B, can be read in vectors. */
+const packTexts = [false, true].map((vectorA) =>
+  [false, true].map((vectorB) =>
+    [operandWgsl('A', 0, vectorA), operandWgsl('B', 1, vectorB), packWgsl].join('\n'),
+  ),
+);
+
+function operandWgsl(name: 'A' | 'B', binding: number, isVector: boolean): string {
+  const buffer = name.toLowerCase();
+  const scalars = [0, 1, 2, 3].map((c) => `${buffer}[at + ${c}]`).join(', ');
+  return `
+@group(0) @binding(${binding}) var<storage, read> ${buffer}: array<${isVector ? 'vec4f' : 'f32'}>;
+fn fourOf${name}(at: u32) -> vec4f {
+  return ${isVector ? `${buffer}[at / 4]` : `vec4f(${scalars})`};
+}`;
+}
 
 export interface Padding {
   readonly rows: number;
@@ -92,7 +109,7 @@ export function packing(
       {
         kernel: {
           name: 'MatMul pack',
-          wgsl: packWgsl,
+          wgsl: packTexts[Number(a.isVector)]?.[Number(b.isVector)] as string,
           bindings: ['read', 'read', 'read', 'write', 'write', 'write'],
           constants: { innerLastA: Number(a.innerLast), innerLastB: Number(b.innerLast) },
         },

@@ -1,5 +1,11 @@
-// Brings the operands of a product into the form that mixed.wgsl reads: f16, k as the last axis, padded with zeros, and scaled
-// by powers of two. The first workgroups along z have a matrix of A each, the others one of B; along x they take several tiles.
+// Brings the operands of a product into the form that the product on matrix units reads: f16, k as the last axis, padded with
+// zeros, and scaled by powers of two. The first workgroups along z have a matrix of A each, the others one of B.
+//
+// A workgroup has 128 along the operand's edge and 64 along k. An invocation reads vectors of four, 8 along k for each of 4
+// along the edge, and turns them in registers where the operand lies the other way; its subgroup reads and writes at least
+// 64 neighbouring bytes at once.
+//
+// What stands before this text: the bindings a and b, and fourOfA, fourOfB: 4 neighbours of a matrix from an index on (mixed.ts).
 override innerLastA: bool; // in memory
 override innerLastB: bool;
 
@@ -13,8 +19,6 @@ struct Sizes {
   countA: u32, // matrices
 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read> partials: array<f32>; // of the largest magnitudes
 @group(0) @binding(3) var<storage, read_write> packedA: array<vec4u>;
 @group(0) @binding(4) var<storage, read_write> packedB: array<vec4u>;
@@ -22,13 +26,39 @@ struct Sizes {
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 const invocations = 256u;
-const tileEdge = 32u;
+const tileEdge = 128u;
 const tileInner = 64u;
-const tilesAlong = 8u;
-const stride = tileInner + 1; // neighbours along either axis lie in different banks
 
 var<workgroup> largest: array<f32, invocations>;
-var<workgroup> tile: array<f32, tileEdge * stride>;
+
+/** 4 values of a row of the operand as it lies in memory, 0 outside. */
+fn four(isA: bool, start: u32, row: u32, column: u32, rows: u32, columns: u32) -> vec4f {
+  if (row >= rows || column >= columns) {
+    return vec4f();
+  }
+  let at = start + row * columns + column;
+  var values: vec4f;
+  if (isA) {
+    values = fourOfA(at);
+  } else {
+    values = fourOfB(at);
+  }
+  return select(vec4f(), values, column + vec4u(0, 1, 2, 3) < vec4u(columns));
+}
+
+fn keep(isA: bool, at: u32, low: vec4f, high: vec4f) {
+  let values = vec4u(
+    pack2x16float(low.xy),
+    pack2x16float(low.zw),
+    pack2x16float(high.xy),
+    pack2x16float(high.zw),
+  );
+  if (isA) {
+    packedA[at] = values;
+  } else {
+    packedB[at] = values;
+  }
+}
 
 @compute @workgroup_size(invocations)
 fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
@@ -36,9 +66,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let matrix = group.z - select(sizes.countA, 0, isA);
   let edges = select(sizes.edgeB, sizes.edgeA, isA);
   let paddedEdges = select(sizes.paddedEdgeB, sizes.paddedEdgeA, isA);
-  let innerLast = select(innerLastB, innerLastA, isA);
-  let edge0 = group.y * tileEdge;
-  if (edge0 >= paddedEdges) {
+  if (group.y * tileEdge >= paddedEdges) {
     return;
   }
 
@@ -57,43 +85,56 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     scales[select(1, 0, isA)] = ldexp(1f, exponent);
   }
 
-  for (var t = 0u; t < tilesAlong; t++) {
-    let inner0 = (group.x * tilesAlong + t) * tileInner;
-    for (var i = local; i < tileEdge * tileInner; i += invocations) {
-      let at = select(vec2u(i % tileEdge, i / tileEdge), vec2u(i / tileInner, i % tileInner), innerLast);
-      let edge = edge0 + at.x;
-      let inner = inner0 + at.y;
-      let place = matrix * edges * sizes.inner + select(inner * edges + edge, edge * sizes.inner + inner, innerLast);
-      var value = 0f;
-      if (edge < edges && inner < sizes.inner) {
-        if (isA) {
-          value = a[place] * factor;
-        } else {
-          value = b[place] * factor;
-        }
-      }
-      tile[at.x * stride + at.y] = value;
+  let start = matrix * edges * sizes.inner;
+  let edge0 = group.y * tileEdge + local / 32 * 16;
+  let inner0 = group.x * tileInner;
+  // Operands are padded to multiples of 16.
+  if (edge0 >= paddedEdges) {
+    return;
+  }
+  if (select(innerLastB, innerLastA, isA)) {
+    let edge = edge0 + local / 8 % 4;
+    let inner = inner0 + local % 8 * 8;
+    if (inner >= sizes.paddedInner) {
+      return;
     }
-    workgroupBarrier();
-
-    // Eight neighbours along k each.
-    let edge = local / (tileInner / 8);
-    let inner = local % (tileInner / 8) * 8;
-    if (edge0 + edge < paddedEdges && inner0 + inner < sizes.paddedInner) {
-      let first = edge * stride + inner;
-      let values = vec4u(
-        pack2x16float(vec2f(tile[first], tile[first + 1])),
-        pack2x16float(vec2f(tile[first + 2], tile[first + 3])),
-        pack2x16float(vec2f(tile[first + 4], tile[first + 5])),
-        pack2x16float(vec2f(tile[first + 6], tile[first + 7])),
-      );
-      let at = ((matrix * paddedEdges + edge0 + edge) * sizes.paddedInner + inner0 + inner) / 8;
-      if (isA) {
-        packedA[at] = values;
-      } else {
-        packedB[at] = values;
-      }
+    let at = ((matrix * paddedEdges + edge) * sizes.paddedInner + inner) / 8;
+    let step = 4 * sizes.paddedInner / 8;
+    let low0 = four(isA, start, edge, inner, edges, sizes.inner);
+    let high0 = four(isA, start, edge, inner + 4, edges, sizes.inner);
+    let low1 = four(isA, start, edge + 4, inner, edges, sizes.inner);
+    let high1 = four(isA, start, edge + 4, inner + 4, edges, sizes.inner);
+    let low2 = four(isA, start, edge + 8, inner, edges, sizes.inner);
+    let high2 = four(isA, start, edge + 8, inner + 4, edges, sizes.inner);
+    let low3 = four(isA, start, edge + 12, inner, edges, sizes.inner);
+    let high3 = four(isA, start, edge + 12, inner + 4, edges, sizes.inner);
+    keep(isA, at, factor * low0, factor * high0);
+    keep(isA, at + step, factor * low1, factor * high1);
+    keep(isA, at + 2 * step, factor * low2, factor * high2);
+    keep(isA, at + 3 * step, factor * low3, factor * high3);
+  } else {
+    let edge = edge0 + local % 4 * 4;
+    let inner = inner0 + local / 4 % 8 * 8;
+    if (inner >= sizes.paddedInner) {
+      return;
     }
-    workgroupBarrier();
+    let at = ((matrix * paddedEdges + edge) * sizes.paddedInner + inner) / 8;
+    let step = sizes.paddedInner / 8;
+    let low = factor * transpose(mat4x4f(
+      four(isA, start, inner, edge, sizes.inner, edges),
+      four(isA, start, inner + 1, edge, sizes.inner, edges),
+      four(isA, start, inner + 2, edge, sizes.inner, edges),
+      four(isA, start, inner + 3, edge, sizes.inner, edges),
+    ));
+    let high = factor * transpose(mat4x4f(
+      four(isA, start, inner + 4, edge, sizes.inner, edges),
+      four(isA, start, inner + 5, edge, sizes.inner, edges),
+      four(isA, start, inner + 6, edge, sizes.inner, edges),
+      four(isA, start, inner + 7, edge, sizes.inner, edges),
+    ));
+    keep(isA, at, low[0], high[0]);
+    keep(isA, at + step, low[1], high[1]);
+    keep(isA, at + 2 * step, low[2], high[2]);
+    keep(isA, at + 3 * step, low[3], high[3]);
   }
 }

@@ -1,6 +1,7 @@
 // RMSNorm over the last axis.
 import { checkShapes, defineOp, reshape, type Tensor } from '@mnemix/tensor';
 import { toRows } from '../rows.ts';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -8,14 +9,14 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, portabl
   name: 'RmsNormBackward',
   outputs: ['dx', 'dWeight'],
   portable: portable.backward,
-  kernels: wasm.backward,
+  kernels: { ...wasm.backward, ...gpu.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, portable.Attrs>({
   name: 'RmsNorm',
   outputs: ['y'],
   portable: portable.forward,
-  kernels: wasm.forward,
+  kernels: { ...wasm.forward, ...gpu.forward },
   gradient: ({ inputs, grads, attrs }) => {
     const { dx, dWeight } = backwardOp({ ...inputs, dy: grads.y }, attrs);
     return { x: dx, weight: dWeight };

@@ -1,6 +1,7 @@
 // Mixture-of-Memories: tokens to their bucket rows, and back as a weighted sum.
 import { checkShapes, defineOp, reshape, sizeOf, type Tensor } from '@mnemix/tensor';
 import type { RoutePlan } from '../route-plan/index.ts';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -9,7 +10,7 @@ const sumOp = defineOp<portable.SumInputs, { y: Tensor }, object>({
   outputs: ['y'],
   integers: ['position'],
   portable: portable.sumCopies,
-  kernels: wasm.sumCopies,
+  kernels: { ...wasm.sumCopies, ...gpu.sumCopies },
 });
 
 const gatherOp = defineOp<portable.GatherInputs, { y: Tensor }, object>({
@@ -17,7 +18,7 @@ const gatherOp = defineOp<portable.GatherInputs, { y: Tensor }, object>({
   outputs: ['y'],
   integers: ['source', 'position'],
   portable: portable.gather,
-  kernels: wasm.gather,
+  kernels: { ...wasm.gather, ...gpu.gather },
   gradient: ({ inputs, grads }) => ({ x: sumOp({ o: grads.y, position: inputs.position }, {}).y }),
 });
 
@@ -26,7 +27,7 @@ const mixBackwardOp = defineOp<portable.MixBackwardInputs, portable.MixGradients
   outputs: ['dO', 'dWeights'],
   integers: ['source', 'position'],
   portable: portable.mixBackward,
-  kernels: wasm.mixBackward,
+  kernels: { ...wasm.mixBackward, ...gpu.mixBackward },
 });
 
 const mixOp = defineOp<portable.MixInputs, { y: Tensor }, object>({
@@ -34,7 +35,7 @@ const mixOp = defineOp<portable.MixInputs, { y: Tensor }, object>({
   outputs: ['y'],
   integers: ['source', 'position'],
   portable: portable.mix,
-  kernels: wasm.mix,
+  kernels: { ...wasm.mix, ...gpu.mix },
   gradient: ({ inputs, grads }) => {
     const { dO, dWeights } = mixBackwardOp({ ...inputs, dy: grads.y }, {});
     return { o: dO, weights: dWeights };

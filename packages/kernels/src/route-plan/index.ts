@@ -2,6 +2,7 @@
 import { checkConfig, checkDtype, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
 import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';
+import * as gpu from './gpu.ts';
 import * as host from './host.ts';
 import * as portable from './portable.ts';
 
@@ -10,7 +11,7 @@ const planOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
   outputs: portable.outputNames,
   integers: ['choices', ...sequenceTensors],
   portable: portable.forward,
-  kernels: host.forward,
+  kernels: { ...host.forward, ...gpu.forward },
 });
 
 /**

@@ -12,7 +12,11 @@ import {
   greaterEqual,
   mul,
   oneHot,
+  range,
   reshape,
+  scatterAddRows,
+  slice,
+  stack,
   sub,
   sum,
   transpose,
@@ -21,7 +25,6 @@ import {
   zerosLike,
   type Tensor,
 } from '@mnemix/tensor';
-import { invertPositions } from './invert.ts';
 
 export type Inputs = { choices: Tensor; starts: Tensor; lengths: Tensor; rowSequence: Tensor };
 export type Outputs = {
@@ -74,7 +77,7 @@ export function forward({ choices, starts, lengths, rowSequence }: Inputs, { mem
   const bucket = int32(
     pick(add(mul(cast(choices, 'float32'), count), expandDims(cast(rowSequence, 'float32'), -1))),
   );
-  const { source, rowBucket } = invertPositions(position, bucket, int32(sum(groupLengths)));
+  const { source, rowBucket } = invert(position, bucket);
   // Half a bucket more keeps the quotient clear of whole numbers, where a device's division may fall short.
   const rowGroup = floor(div(add(cast(rowBucket, 'float32'), 0.5), Math.max(1, count)));
   return {
@@ -87,6 +90,18 @@ export function forward({ choices, starts, lengths, rowSequence }: Inputs, { mem
     groupLengths: int32(groupLengths),
     rowGroup: int32(rowGroup),
   };
+}
+
+/** What lies in each bucket row: the token row, and the bucket; −1 where nothing lies. The one step that has to scatter. */
+function invert(position: Tensor, bucket: Tensor): { source: Tensor; rowBucket: Tensor } {
+  const [rows = 0, chosen = 0] = position.shape;
+  const copies = rows * chosen;
+  const row = reshape(add(zeros([rows, chosen]), reshape(range(0, rows), [rows, 1])), [copies]);
+  // One more than the value: rows that nothing is added to become −1.
+  const values = add(stack([row, reshape(cast(bucket, 'float32'), [copies])], 1), 1);
+  const found = int32(sub(scatterAddRows(values, reshape(position, [copies]), copies), 1));
+  const column = (i: number): Tensor => reshape(slice(found, [0, i], [copies, 1]), [copies]);
+  return { source: column(0), rowBucket: column(1) };
 }
 
 const int32 = (x: Tensor): Tensor => cast(x, 'int32');

@@ -1,5 +1,6 @@
 // Which tokens a memory of fixed size holds, block after block: the highest scores so far.
 import { checkConfig, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
+import * as gpu from './gpu.ts';
 import * as host from './host.ts';
 import * as portable from './portable.ts';
 
@@ -7,7 +8,7 @@ const selectOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
   name: 'SelectSlots',
   outputs: ['ids', 'scores'],
   portable: portable.forward,
-  kernels: host.forward,
+  kernels: { ...host.forward, ...gpu.forward },
 });
 
 export interface SelectSlotsOptions {

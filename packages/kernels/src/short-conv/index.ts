@@ -2,6 +2,7 @@
 import { checkConfig, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
 import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -10,7 +11,7 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, portabl
   outputs: ['dx', 'dWeight', 'dBias', 'dInitialState'],
   integers: sequenceTensors,
   portable: portable.backward,
-  kernels: wasm.backward,
+  kernels: { ...wasm.backward, ...gpu.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
@@ -18,7 +19,7 @@ const forwardOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
   outputs: ['y', 'state'],
   integers: sequenceTensors,
   portable: portable.forward,
-  kernels: wasm.forward,
+  kernels: { ...wasm.forward, ...gpu.forward },
   gradient: ({ inputs, grads, attrs }) => {
     const { dx, dWeight, dBias, dInitialState } = backwardOp(
       { ...inputs, dy: grads.y, dState: grads.state },

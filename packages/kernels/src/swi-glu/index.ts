@@ -1,5 +1,6 @@
 // The gate of a SwiGLU feed-forward layer.
 import { checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -7,14 +8,14 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>
   name: 'SwiGluBackward',
   outputs: ['dGate', 'dUp'],
   portable: portable.backward,
-  kernels: wasm.backward,
+  kernels: { ...wasm.backward, ...gpu.backward },
 });
 
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   name: 'SwiGlu',
   outputs: ['y'],
   portable: portable.forward,
-  kernels: wasm.forward,
+  kernels: { ...wasm.forward, ...gpu.forward },
   gradient: ({ inputs, grads }) => {
     const { dGate, dUp } = backwardOp({ ...inputs, dy: grads.y }, {});
     return { gate: dGate, up: dUp };

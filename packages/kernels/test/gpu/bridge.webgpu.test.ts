@@ -2,64 +2,29 @@ import { describeOnWebgpu } from '@mnemix/testkit';
 import {
   add,
   closeBackend,
+  currentDevice,
   defineOp,
   memory,
   mul,
   openBackend,
+  profileDevice,
   tensor,
   tidy,
+  withStockKernels,
   type Tensor,
 } from '@mnemix/tensor';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { gpuKernel } from '../../src/gpu/bridge.ts';
-import { f32, u32 } from '../../src/gpu/kernel.ts';
+import type { GpuPlan } from '../../src/gpu/kernel.ts';
 import { sumRows } from '../../src/gpu/sum-rows.ts';
-
-const scaled = (body: string) => `
-  struct Uniforms { count: u32, factor: f32 }
-  @group(0) @binding(0) var<storage, read> x: array<f32>;
-  @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-  @group(0) @binding(2) var<storage, read_write> z: array<f32>;
-  @group(0) @binding(3) var<uniform> u: Uniforms;
-  override offset: f32 = 0;
-  @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
-    if (id.x < u.count) { ${body} }
-  }`;
-
-interface Attrs {
-  readonly factor: number;
-  readonly offset?: number;
-}
-
-/** y = factor·x + offset and z = −x, from one dispatch. */
-function scaleOp(
-  name: string,
-  body = 'y[id.x] = u.factor * x[id.x] + offset; z[id.x] = -x[id.x];',
-  buffers = ['x', 'y', 'z'],
-) {
-  return defineOp<{ x: Tensor }, { y: Tensor; z: Tensor }, Attrs>({
-    name,
-    outputs: ['y', 'z'],
-    portable: ({ x }, { factor, offset = 0 }) => ({ y: add(mul(x, factor), offset), z: mul(x, -1) }),
-    kernels: gpuKernel(({ shapes: { x: shape }, attrs: { factor, offset = 0 } }) => ({
-      outputs: { y: { shape }, z: { shape } },
-      dispatches: [
-        {
-          kernel: { name, wgsl: scaled(body), bindings: ['read', 'write', 'write'], constants: { offset } },
-          buffers,
-          uniforms: [u32(shape[0]!), f32(factor)],
-          workgroups: [Math.ceil(shape[0]! / 64)],
-        },
-      ],
-    })),
-  });
-}
+import { scaleOp } from './scale-op.ts';
 
 const values = async (x: Tensor): Promise<number[]> => Array.from(await x.data());
 
 describeOnWebgpu('the GPU bridge', (backend) => {
   beforeAll(() => openBackend(backend));
   afterAll(closeBackend);
+  afterEach(() => void vi.restoreAllMocks());
 
   it('orders its dispatches with those of stock kernels, over many submits', async () => {
     const op = scaleOp('TestScale');
@@ -95,14 +60,14 @@ describeOnWebgpu('the GPU bridge', (backend) => {
   });
 
   it('throws the WGSL message of an invalid kernel at the next read, and at all that follows', async () => {
-    const op = scaleOp('TestInvalid', 'y[id.x] = nonsense;');
+    const op = scaleOp('TestInvalid', { body: 'y[id.x] = nonsense;' });
     const x = tensor([1, 2]);
     const first = op({ x }, { factor: 1 });
     const failure = {
       name: 'MnemixError',
       code: 'kernel',
       where: 'TestInvalid',
-      message: expect.stringContaining("'nonsense'"),
+      message: expect.stringMatching(/'nonsense'[^]*First used for TestInvalid of x \[2\]/),
     };
     await expect(first.y.data()).rejects.toMatchObject(failure);
     const before = memory().numTensors;
@@ -119,11 +84,110 @@ describeOnWebgpu('the GPU bridge', (backend) => {
   });
 
   it('names a tensor that a dispatch asks for in vain', () => {
-    const op = scaleOp('TestMissing', undefined, ['x', 'y', 'w']);
+    const op = scaleOp('TestMissing', { buffers: ['x', 'y', 'w'] });
     const x = tensor([1]);
     const before = memory().numTensors;
     expect(() => op({ x }, { factor: 1 })).toThrow('TestMissing: there is no tensor "w" to bind.');
     expect(memory().numTensors).toBe(before);
+  });
+
+  it('runs the portable form where a kernel declines, and says why once for each op and reason', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const op = scaleOp('TestDeclines', { change: (_, [size]) => `${size} rows are too many` });
+    const silent = scaleOp('TestSilent', { change: () => undefined });
+    const [two, three] = [tensor([1, 2]), tensor([1, 2, 3])];
+    for (const x of [two, three, two, three]) {
+      expect(await values(op({ x }, { factor: 2 }).y)).toEqual((await values(x)).map((value) => 2 * value));
+    }
+    expect(await values(silent({ x: two }, { factor: 2 }).y)).toEqual([2, 4]);
+    expect(warn.mock.calls).toEqual([
+      ['mnemix: TestDeclines runs in its portable form, which is slower: 2 rows are too many.'],
+      ['mnemix: TestDeclines runs in its portable form, which is slower: 3 rows are too many.'],
+    ]);
+  });
+
+  it.each<[string, Partial<GpuPlan>, message: string]>([
+    [
+      'keeps more in between than the device holds',
+      { scratch: { states: { shape: [2 ** 20, 2 ** 20] } } },
+      'states [1048576, 1048576]',
+    ],
+    ['has too many workgroups', { dispatches: [2 ** 20] as never }, 'more workgroups (1048576)'],
+  ])('runs the portable form of a plan that %s', async (what, parts, message) => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const op = scaleOp(`Test ${what}`, {
+      change: (plan) => ({
+        ...plan,
+        ...parts,
+        dispatches: plan.dispatches.map((dispatch) => ({
+          ...dispatch,
+          ...(parts.dispatches && { workgroups: [2 ** 20] as const }),
+        })),
+      }),
+    });
+    expect(await values(op({ x: tensor([1]) }, { factor: 2 }).y)).toEqual([2]);
+    expect(warn).toHaveBeenCalledWith(expect.stringContaining(message));
+  });
+
+  it('refuses outputs beyond the device with the name of the op and the sizes, and leaves nothing behind', () => {
+    const op = scaleOp('TestHuge', {
+      change: (plan) => ({ ...plan, outputs: { y: { shape: [1] }, z: { shape: [2 ** 20, 2 ** 20] } } }),
+    });
+    const x = tensor([1]);
+    const before = memory();
+    expect(() => op({ x }, { factor: 1 })).toThrow(
+      expect.objectContaining({
+        code: 'backend',
+        where: 'TestHuge(z)',
+        message: expect.stringContaining('[1048576, 1048576] takes 4096.0 GiB'),
+      }),
+    );
+    expect(memory()).toMatchObject({
+      numTensors: before.numTensors,
+      numDataBuffers: before.numDataBuffers,
+    });
+  });
+
+  it('is told apart in a profile, with what it binds and computes', async () => {
+    const op = scaleOp('TestProfiled', {
+      change: (plan) => ({
+        ...plan,
+        dispatches: plan.dispatches.map((dispatch) => ({ ...dispatch, flops: 3 })),
+      }),
+    });
+    const x = tensor([1, 2]);
+    // Once while it is not proven, and once when it is.
+    for (let i = 0; i < 2; i++) {
+      const { device } = await profileDevice(async () => {
+        const { y } = op({ x }, { factor: 2 });
+        expect(await values(y)).toEqual([2, 4]);
+      });
+      expect(device).toMatchObject([
+        { name: 'TestProfiled', op: 'mnemix/TestProfiled(x)', bytes: 24, flops: 3 },
+      ]);
+    }
+  });
+
+  it('runs portable forms only where stock kernels are asked for', async () => {
+    const op = scaleOp('TestStock', { body: 'y[id.x] = 77; z[id.x] = 77;' });
+    const x = tensor([1, 2]);
+    expect(await values(op({ x }, { factor: 2 }).y)).toEqual([77, 77]);
+    expect(await values(withStockKernels(() => op({ x }, { factor: 2 }).y))).toEqual([2, 4]);
+  });
+
+  it('tells of a lost device by one error, whatever else it has heard', async () => {
+    const op = scaleOp('TestLost');
+    const x = tensor([1, 2]);
+    const { y } = op({ x }, { factor: 2 });
+    const device = currentDevice() as GPUDevice;
+    device.destroy();
+    await device.lost;
+    const before = memory().numTensors;
+    expect(() => op({ x }, { factor: 2 })).toThrow(expect.objectContaining({ code: 'lost' }));
+    expect(memory().numTensors).toBe(before);
+    await expect(y.data()).rejects.toMatchObject({ code: 'lost' });
+    await closeBackend();
+    await openBackend(backend);
   });
 
   it('sums rows in a fixed order', async () => {

@@ -1,4 +1,4 @@
-// The portable form on WebGPU against the oracle.
+// The kernel against the oracle.
 import { describeOnWebgpu } from '@mnemix/testkit';
 import { closeBackend, openBackend, tidy } from '@mnemix/tensor';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';

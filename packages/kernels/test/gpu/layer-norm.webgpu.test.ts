@@ -11,12 +11,14 @@ const draw = (...shape: number[]) => float32(random.normals(shape));
 /** With a row that is there behind those of x, since tfjs has no sum of nothing on WebGPU. */
 const withRow = ({ row, ...inputs }: Tensors) => concat([layerNorm(inputs as never), row as Tensor], 0);
 
-describeOnWebgpu('layerNorm in tensor ops', (backend) => {
+describeOnWebgpu('layerNorm', (backend) => {
   afterAll(closeBackend);
 
   it.each([
     { name: 'with one weight and bias', rows: [5], affine: [7] },
     { name: 'with those of heads', rows: [4], affine: [2, 9] },
+    { name: 'with rows in vectors, longer than a workgroup has lanes', rows: [2], affine: [1028] },
+    { name: 'with more rows than a workgroup has slots, and heads', rows: [150], affine: [3, 8] },
     { name: 'of no rows', rows: [0], affine: [2, 5] },
   ])('matches the CPU $name', async ({ rows, affine }) => {
     const inputs = {

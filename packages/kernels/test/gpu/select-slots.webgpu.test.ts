@@ -1,4 +1,4 @@
-// The portable form on WebGPU: exactly the slots of a sort, with ties, infinities and empty slots.
+// The kernel: exactly the slots of a sort, with ties, infinities and empty slots.
 import { describeOnWebgpu } from '@mnemix/testkit';
 import { closeBackend, openBackend, tensor2d, tidy } from '@mnemix/tensor';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';

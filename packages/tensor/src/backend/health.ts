@@ -10,7 +10,8 @@ const failures = new WeakMap<KernelBackend, MnemixError>();
  *
  * Called by itself before a stock WebGPU kernel runs and around every asynchronous read.
  *
- * @throws MnemixError `kernel` after a validation or internal error, `backend` after a lost device or lack of memory
+ * @throws MnemixError `kernel` after a validation or internal error, `backend` after lack of memory, `lost` after the device was
+ *   lost, whatever it had reported before
  */
 export function assertBackendHealthy(): void {
   if (engine().backendName) assertHealthy(engine().backend);
@@ -27,24 +28,41 @@ interface Guarded {
   runWebGPUProgram(...args: unknown[]): unknown;
 }
 
+/** What watches over a device. */
+export interface Watch {
+  /** Makes the next call on the backend throw this, unless it throws something already. */
+  fail(failure: MnemixError): void;
+  /** From now on the loss of the device is no error: we are about to destroy it. */
+  expectLoss(): void;
+}
+
 /** Records the errors of `device`, and makes the next call on `instance` throw them. */
-export function watchDevice(device: GPUDevice, instance: KernelBackend): void {
-  const record = (failure: MnemixError): void => {
+export function watchDevice(device: GPUDevice, instance: KernelBackend): Watch {
+  let isLossExpected = false;
+  const fail = (failure: MnemixError): void => {
     if (!failures.has(instance)) failures.set(instance, failure);
   };
   device.addEventListener('uncapturederror', (event) => {
     event.preventDefault();
-    record(deviceError(event.error));
+    fail(deviceError(event.error));
   });
-  void device.lost.then(({ reason, message }) => {
-    if (reason !== 'destroyed') record(deviceLost(message));
+  const lost = device.lost.then(({ message }) => {
+    if (!isLossExpected) failures.set(instance, deviceLost(message));
   });
 
   const guarded = instance as unknown as Guarded;
   const { read, runWebGPUProgram } = guarded;
   guarded.read = async (dataId) => {
     assertHealthy(instance);
-    const values = await read.call(instance, dataId);
+    let values: unknown;
+    try {
+      values = await read.call(instance, dataId);
+    } catch (error) {
+      // A read that fails because the device is gone may be told before the loss itself.
+      await Promise.race([lost, nextTurn()]);
+      assertHealthy(instance);
+      throw error;
+    }
     assertHealthy(instance);
     return values;
   };
@@ -52,7 +70,10 @@ export function watchDevice(device: GPUDevice, instance: KernelBackend): void {
     assertHealthy(instance);
     return runWebGPUProgram.apply(instance, args);
   };
+  return { fail, expectLoss: () => (isLossExpected = true) };
 }
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 
 function deviceError(error: GPUError): MnemixError {
   const outOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
@@ -69,8 +90,8 @@ function deviceError(error: GPUError): MnemixError {
 
 const deviceLost = (message: string): MnemixError =>
   new MnemixError({
-    code: 'backend',
+    code: 'lost',
     where: 'webgpu',
-    message: `the device was lost: ${message}.`,
+    message: `the device was lost${message && `: ${message.replace(/\.$/, '')}`}.`,
     fix: 'Its tensors are gone. Continue from a checkpoint after closeBackend(), openBackend().',
   });

@@ -64,7 +64,10 @@ export function replaceWebgpuKernel<Attrs>(
   if (installed) install(kernelName, kernel as AnyKernel);
 }
 
-/** Runs tfjs's own kernels in place of those of {@link replaceWebgpuKernel}, for comparisons. */
+/**
+ * For comparisons: on WebGPU, runs tfjs's own kernels in place of those of {@link replaceWebgpuKernel}, and the portable forms of
+ * ops in place of their own kernels.
+ */
 export function withStockKernels<T>(run: () => T): T {
   areOfferedUsed = false;
   try {
@@ -74,9 +77,13 @@ export function withStockKernels<T>(run: () => T): T {
   }
 }
 
+/** True inside {@link withStockKernels}. */
+export const areStockKernelsWanted = (): boolean => !areOfferedUsed;
+
 function install(kernelName: string, kernel: AnyKernel): void {
   replace(kernelName, (stock) => (call) => {
-    const made = areOfferedUsed ? kernel(call as unknown as Parameters<AnyKernel>[0]) : undefined;
+    const given = { op: kernelName, ...(call as unknown as Omit<Parameters<AnyKernel>[0], 'op'>) };
+    const made = areOfferedUsed ? kernel(given) : undefined;
     return made?.[0] ?? stock(call);
   });
 }

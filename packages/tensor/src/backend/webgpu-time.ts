@@ -1,21 +1,14 @@
 // Time that a WebGPU device takes, by its own clock.
 import { engine } from '@tensorflow/tfjs-core';
-
-/** The parts of tfjs's WebGPU backend that send off what it has recorded. */
-interface Recorder {
-  readonly device: GPUDevice;
-  readonly commandEncoder: GPUCommandEncoder | null;
-  endComputePassEncoder(): void;
-  submitQueue(): void;
-}
+import { submitRecorded, type Submitter } from './webgpu-submit.ts';
 
 /**
  * Milliseconds between the device's arriving at what `run` dispatches and its being done with it, gaps included; and
  * waits for that. `undefined` where the current backend has no such clock: not WebGPU, or no `timestamp-query`.
  */
 export async function deviceMilliseconds(run: () => void): Promise<number | undefined> {
-  const recorder = engine().backend as unknown as Partial<Recorder>;
-  const { device } = recorder;
+  const recorder = engine().backend as unknown as Submitter;
+  const { device } = recorder as Partial<Submitter>;
   if (!device?.features.has('timestamp-query')) {
     run();
     await device?.queue.onSubmittedWorkDone();
@@ -32,10 +25,7 @@ export async function deviceMilliseconds(run: () => void): Promise<number | unde
     usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
   });
   const stamp = (index: number): void => {
-    if (recorder.commandEncoder) {
-      recorder.endComputePassEncoder?.();
-      recorder.submitQueue?.();
-    }
+    submitRecorded(recorder);
     const encoder = device.createCommandEncoder();
     encoder.beginComputePass({ timestampWrites: { querySet, endOfPassWriteIndex: index } }).end();
     if (index === 1) {

@@ -2,8 +2,10 @@
 import { env, type KernelBackend } from '@tensorflow/tfjs-core';
 import { isNode } from './environment.ts';
 import { dawn, releaseDawn } from './dawn.ts';
-import { watchDevice } from './health.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { watchDevice, type Watch } from './health.ts';
 import { installWebgpuKernels } from './webgpu-kernels.ts';
+import { supervisePrograms } from './webgpu-programs.ts';
 import { mixedObstacle, setPrecision, type Precision } from './webgpu-precision.ts';
 import type { BackendReport, Opened } from './report.ts';
 
@@ -42,6 +44,9 @@ export const openWebgpu = (options: WebgpuOptions): Promise<Opened> => open(opti
 /** A software adapter such as SwiftShader: right, far slower than WASM. For tests. */
 export const openSoftwareWebgpu = (options: WebgpuOptions): Promise<Opened> => open(options, true);
 
+/** What is freed meanwhile is used again only afterwards: more would cost memory. */
+const DISPATCHES_OF_A_SUBMIT = 64;
+
 async function open(
   { powerPreference = 'high-performance', precision = 'float32' }: WebgpuOptions,
   software: boolean,
@@ -67,8 +72,12 @@ async function open(
   installWebgpuKernels(webgpu_util);
   // Small ops would otherwise run on the CPU or the GPU depending on where their inputs were last (trap 3).
   env().set('WEBGPU_CPU_FORWARD', false);
+  // A submit costs as much as dozens of dispatches; tfjs's 15 leave a fast device waiting for JavaScript.
+  env().set('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE', DISPATCHES_OF_A_SUBMIT);
   const instance: KernelBackend = new WebGPUBackend(device as never, adapter.info as never);
-  watchDevice(device, instance);
+  const { fail, expectLoss } = watchDevice(device, instance);
+  installPool(instance, device, fail);
+  supervisePrograms(instance);
   const obstacle = precision === 'mixed' ? mixedObstacle(adapter) : undefined;
   const granted: Precision = obstacle === undefined ? precision : 'float32';
   setPrecision(instance, granted);
@@ -85,7 +94,28 @@ async function open(
     precision: granted,
     rejected: obstacle === undefined ? [] : [{ name: 'mixed precision', reason: obstacle }],
   };
-  return { instance, report, close: () => (device.destroy(), releaseDawn()) };
+  const close = (): void => {
+    expectLoss();
+    device.destroy();
+    releaseDawn();
+  };
+  return { instance, report, close };
+}
+
+/** Puts our pool in the place of tfjs's. */
+function installPool(instance: KernelBackend, device: GPUDevice, onFailure: Watch['fail']): void {
+  const backend = instance as unknown as {
+    readonly commandEncoder: GPUCommandEncoder | null;
+    bufferManager: BufferPool;
+    submitQueue(): void;
+  };
+  const pool = new BufferPool({ device, isRecording: () => backend.commandEncoder !== null, onFailure });
+  const { submitQueue } = backend;
+  backend.bufferManager = pool;
+  backend.submitQueue = () => {
+    submitQueue.call(backend);
+    pool.afterSubmit();
+  };
 }
 
 /** Adapters that compute on the CPU; older browsers do not say so themselves. */

@@ -44,10 +44,8 @@ fn decayBetween(a: vec2f, b: vec2f) -> f32 {
 
 /** b of a token; 0 for the one before the first. */
 fn sumThrough(chunk: Chunk, token: i32, channel: u32) -> vec2f {
-  if (token < 0) {
-    return vec2f();
-  }
-  return sums[(chunk.start + u32(token)) * channels() + channel];
+  let sum = sums[(chunk.start + u32(max(token, 0))) * channels() + channel];
+  return select(sum, vec2f(), token < 0);
 }
 
 /** ρ of a token that reads: b, or p where it reads before its own gate. */
@@ -61,22 +59,4 @@ fn borderDecay(chunk: Chunk, token: u32, channel: u32) -> f32 {
     return decayBetween(sumThrough(chunk, i32(chunk.tokens) - 1, channel), sumThrough(chunk, i32(token), channel));
   }
   return decayBetween(sumToRead(chunk, token, channel), vec2f());
-}
-
-/** That of 4 neighbouring key channels from `channel` on: one number without a gate for each. */
-fn borderDecays(chunk: Chunk, token: u32, head: u32, channel: u32) -> vec4f {
-  if (gate == noGate) {
-    return vec4f(1);
-  }
-  if (gate == scalarGate) {
-    return vec4f(borderDecay(chunk, token, head));
-  }
-  // Behind the last channel there is nothing to decay.
-  let channels = head * sizes.keyWidth + min(channel + vec4u(0, 1, 2, 3), vec4u(sizes.keyWidth - 1));
-  return vec4f(
-    borderDecay(chunk, token, channels.x),
-    borderDecay(chunk, token, channels.y),
-    borderDecay(chunk, token, channels.z),
-    borderDecay(chunk, token, channels.w),
-  );
 }

@@ -20,35 +20,31 @@ fn outerWidth() -> u32 {
   return select(sizes.valueWidth, sizes.keyWidth, transposed);
 }
 
-/** x_i, decayed where that can be done before the product. */
+/** x_i, decayed; with a gate for each channel x comes decayed, or all decay is left to pull.wgsl. */
 fn readX(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  if (token >= chunk.tokens) {
-    return vec4f();
+  let known = min(token, chunk.tokens - 1);
+  var scale = sizes.stateScale;
+  if (gate == scalarGate) {
+    scale *= borderDecay(chunk, known, head);
   }
-  let x = sizes.stateScale * xAt((chunk.start + token) * sizes.heads + head, column);
-  if (gate == vectorGate && transposed) {
-    return x;
-  }
-  return x * borderDecays(chunk, token, head, column);
+  let x = xAt((chunk.start + known) * sizes.heads + head, column);
+  return select(vec4f(), scale * x, token < chunk.tokens);
 }
 
 fn readState(chunkIndex: u32, head: u32, key: u32, value: u32) -> vec4f {
-  if (key >= sizes.keyWidth) {
-    return vec4f();
-  }
-  return statesAt((chunkIndex * sizes.heads + head) * sizes.keyWidth + key, value);
+  let known = min(key, sizes.keyWidth - 1);
+  let state = statesAt((chunkIndex * sizes.heads + head) * sizes.keyWidth + known, value);
+  return select(vec4f(), state, key < sizes.keyWidth);
 }
 
 /** P of reader i = `row` and the writers j from `column` on; 0 where the writer is not there yet. */
 fn readScores(chunk: Chunk, chunkIndex: u32, head: u32, row: u32, column: u32) -> vec4f {
-  if (row >= chunk.tokens) {
-    return vec4f();
-  }
   let writers = column + vec4u(0, 1, 2, 3);
   var values = sizes.scoreScale * scores[((chunkIndex * sizes.heads + head) * tile + row) * quads + column / 4];
   if (gate == scalarGate) {
-    let reader = sumThrough(chunk, i32(row), head);
-    let known = min(writers, vec4u(row));
+    let last = min(row, chunk.tokens - 1);
+    let reader = sumThrough(chunk, i32(last), head);
+    let known = min(writers, vec4u(last));
     values *= vec4f(
       decayBetween(reader, sumThrough(chunk, i32(known.x), head)),
       decayBetween(reader, sumThrough(chunk, i32(known.y), head)),
@@ -56,46 +52,49 @@ fn readScores(chunk: Chunk, chunkIndex: u32, head: u32, row: u32, column: u32) -
       decayBetween(reader, sumThrough(chunk, i32(known.w), head)),
     );
   }
-  return select(vec4f(), values, writers <= vec4u(row));
+  return select(vec4f(), values, (writers <= vec4u(row)) & vec4<bool>(row < chunk.tokens));
 }
 
 fn readY(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  if (token >= chunk.tokens) {
-    return vec4f();
-  }
-  return yAt((chunk.start + token) * sizes.heads + head, column);
+  let known = min(token, chunk.tokens - 1);
+  let y = yAt((chunk.start + known) * sizes.heads + head, column);
+  return select(vec4f(), y, token < chunk.tokens);
 }
 
 fn blockX(chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
-  var block: mat4x4f;
-  for (var r = 0u; r < 4; r++) {
-    block[r] = readX(chunk, head, token + r, column);
-  }
-  return block;
+  return mat4x4f(
+    readX(chunk, head, token, column),
+    readX(chunk, head, token + 1, column),
+    readX(chunk, head, token + 2, column),
+    readX(chunk, head, token + 3, column),
+  );
 }
 
 fn blockState(chunkIndex: u32, head: u32, key: u32, value: u32) -> mat4x4f {
-  var block: mat4x4f;
-  for (var r = 0u; r < 4; r++) {
-    block[r] = readState(chunkIndex, head, key + r, value);
-  }
-  return block;
+  return mat4x4f(
+    readState(chunkIndex, head, key, value),
+    readState(chunkIndex, head, key + 1, value),
+    readState(chunkIndex, head, key + 2, value),
+    readState(chunkIndex, head, key + 3, value),
+  );
 }
 
 fn blockScores(chunk: Chunk, chunkIndex: u32, head: u32, row: u32, column: u32) -> mat4x4f {
-  var block: mat4x4f;
-  for (var r = 0u; r < 4; r++) {
-    block[r] = readScores(chunk, chunkIndex, head, row + r, column);
-  }
-  return block;
+  return mat4x4f(
+    readScores(chunk, chunkIndex, head, row, column),
+    readScores(chunk, chunkIndex, head, row + 1, column),
+    readScores(chunk, chunkIndex, head, row + 2, column),
+    readScores(chunk, chunkIndex, head, row + 3, column),
+  );
 }
 
 fn blockY(chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
-  var block: mat4x4f;
-  for (var r = 0u; r < 4; r++) {
-    block[r] = readY(chunk, head, token + r, column);
-  }
-  return block;
+  return mat4x4f(
+    readY(chunk, head, token, column),
+    readY(chunk, head, token + 1, column),
+    readY(chunk, head, token + 2, column),
+    readY(chunk, head, token + 3, column),
+  );
 }
 
 fn finish(chunk: Chunk, head: u32, column0: u32, place: vec2u, sum: vec4f) {
@@ -104,7 +103,34 @@ fn finish(chunk: Chunk, head: u32, column0: u32, place: vec2u, sum: vec4f) {
   }
 }
 
-@compute @workgroup_size(64)
+/** A slice of x and of the state from `first` on. */
+struct Slices {
+  a: mat4x4f,
+  b: mat4x4f,
+}
+
+fn stateSlices(chunk: Chunk, chunkIndex: u32, head: u32, column0: u32, local: u32, first: u32) -> Slices {
+  let edge = alongEdge(local);
+  let inner = alongInner(local);
+  let a = transpose(blockX(chunk, head, 4 * inner.x, first + 4 * inner.y));
+  if (transposed) {
+    return Slices(a, transpose(blockState(chunkIndex, head, column0 + 4 * inner.x, first + 4 * inner.y)));
+  }
+  return Slices(a, blockState(chunkIndex, head, first + 4 * edge.y, column0 + 4 * edge.x));
+}
+
+/** A slice of the scores and of y. */
+fn scoreSlices(chunk: Chunk, chunkIndex: u32, head: u32, column0: u32, local: u32, first: u32) -> Slices {
+  let edge = alongEdge(local);
+  let inner = alongInner(local);
+  let b = blockY(chunk, head, first + 4 * edge.y, column0 + 4 * edge.x);
+  if (sizes.toEnd != 0) {
+    return Slices(blockScores(chunk, chunkIndex, head, first + 4 * edge.y, 4 * edge.x), b);
+  }
+  return Slices(transpose(blockScores(chunk, chunkIndex, head, 4 * inner.x, first + 4 * inner.y)), b);
+}
+
+@compute @workgroup_size(invocations)
 fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
   let chunk = chunks[group.z];
   if (chunk.tokens == 0) {
@@ -115,34 +141,37 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let edge = alongEdge(local);
   let inner = alongInner(local);
 
+  // Each slice is on its way while the one before is multiplied.
+  var next = stateSlices(chunk, group.z, head, column0, local, 0);
   for (var first = 0u; first < innerWidth(); first += depth) {
-    let a = transpose(blockX(chunk, head, 4 * inner.x, first + 4 * inner.y));
     if (transposed) {
-      let b = transpose(blockState(group.z, head, column0 + 4 * inner.x, first + 4 * inner.y));
-      keepSlices(a, inner, b, inner);
+      keepSlices(local, next.a, inner, next.b, inner);
     } else {
-      let b = blockState(group.z, head, first + 4 * edge.y, column0 + 4 * edge.x);
-      keepSlices(a, inner, b, edge);
+      keepSlices(local, next.a, inner, next.b, edge);
+    }
+    if (first + depth < innerWidth()) {
+      next = stateSlices(chunk, group.z, head, column0, local, first + depth);
     }
     multiplySlices(local);
   }
   afterState(chunk, head, group.x, local);
 
   if (!(gate == vectorGate && transposed)) {
+    next = scoreSlices(chunk, group.z, head, column0, local, 0);
     for (var first = 0u; first < chunk.tokens; first += depth) {
-      let b = blockY(chunk, head, first + 4 * edge.y, column0 + 4 * edge.x);
       if (sizes.toEnd != 0) {
-        let a = blockScores(chunk, group.z, head, first + 4 * edge.y, 4 * edge.x);
-        keepSlices(a, edge, b, edge);
+        keepSlices(local, next.a, edge, next.b, edge);
       } else {
-        let a = transpose(blockScores(chunk, group.z, head, 4 * inner.x, first + 4 * inner.y));
-        keepSlices(a, inner, b, edge);
+        keepSlices(local, next.a, inner, next.b, edge);
+      }
+      if (first + depth < chunk.tokens) {
+        next = scoreSlices(chunk, group.z, head, column0, local, first + depth);
       }
       multiplySlices(local);
     }
   }
 
-  for (var part = 0u; part < 16; part++) {
+  for (var part = 0u; part < parts; part++) {
     finish(chunk, head, column0, placeOf(local, part), partOf(part));
   }
 }

@@ -16,7 +16,7 @@ interface Bound {
 /** Rows of `width` floats: the body has `<name>At(row, column)`, 4 columns of which those behind the last are 0. */
 export const rowsOf = (tensor: string, width: string): Bound => ({ tensor, access: 'read', width });
 
-/** The same to be written: `put<Name>(row, column, value)` leaves columns behind the last alone. */
+/** The same to be written as well: `put<Name>(row, column, value)` leaves columns behind the last alone. */
 export const writtenRowsOf = (tensor: string, width: string): Bound => ({ tensor, access: 'write', width });
 
 export const read = (tensor: string, element = 'f32'): Bound => ({ tensor, access: 'read', element });
@@ -70,21 +70,23 @@ function textOf({ parts, bindings, aligned }: Pick<Stage, 'parts' | 'bindings' |
       ? ''
       : access === 'read'
         ? reader(name, width, aligned)
-        : writer(name, width, aligned),
+        : reader(name, width, aligned) + writer(name, width, aligned),
   );
   return [...declared, ...movers, ...parts].join('\n');
 }
 
 const four = (element: (c: number) => string): string => [0, 1, 2, 3].map(element).join(', ');
 
+/**
+ * Columns behind the last are read from the last and then dropped: a driver waits for what is read within a branch before it
+ * goes on to the next.
+ */
 const reader = (name: string, width: string, aligned: boolean): string =>
   aligned
     ? `
 fn ${name}At(row: u32, column: u32) -> vec4f {
-  if (column >= sizes.${width}) {
-    return vec4f();
-  }
-  return ${name}[(row * sizes.${width} + column) / 4];
+  let value = ${name}[(row * sizes.${width} + min(column, sizes.${width} - 4)) / 4];
+  return select(vec4f(), value, column < sizes.${width});
 }`
     : `
 fn ${name}At(row: u32, column: u32) -> vec4f {

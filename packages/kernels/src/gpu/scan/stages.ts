@@ -3,13 +3,13 @@ import { f32, u32, type GpuDispatch, type Uniform } from '../kernel.ts';
 import chunkTableWgsl from './chunk-table.wgsl';
 import clearRowsWgsl from './clear-rows.wgsl';
 import decayWgsl from './decay.wgsl';
+import productWgsl from './product.wgsl';
 import readsWgsl from './reads.wgsl';
 import runningSumsWgsl from './running-sums.wgsl';
 import scoresWgsl from './scores.wgsl';
 import { read, rowsOf, stage, written, writtenRowsOf, type Stage } from './stage.ts';
 import stateDotsWgsl from './state-dots.wgsl';
 import statesWgsl from './states.wgsl';
-import tileWgsl from './tile.wgsl';
 
 /** Tokens of a chunk, and rows and columns of a workgroup's tile. */
 const CHUNK = 64;
@@ -96,6 +96,10 @@ export const chunkStage = (sizes: ScanSizes, { told = {}, constants, ...parts }:
     aligned: sizes.dk % 4 === 0 && sizes.dv % 4 === 0,
   });
 
+/** A stage made of products: its text follows product.wgsl. */
+export const productStage = (sizes: ScanSizes, { parts, ...stage }: ChunkStage): GpuDispatch =>
+  chunkStage(sizes, { ...stage, parts: [productWgsl, ...parts] });
+
 /** `chunks` and `sequenceChunks` from `starts` and `lengths`, and `sums` from `logDecay`. */
 export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
   const { chunks, count, gate, heads, dk } = sizes;
@@ -147,9 +151,9 @@ interface States {
 
 /** See states.wgsl. */
 export const states = (sizes: ScanSizes, { x, y, initial, states, last, to, scale }: States): GpuDispatch =>
-  chunkStage(sizes, {
+  productStage(sizes, {
     name: 'ScanStates',
-    parts: [tileWgsl, statesWgsl],
+    parts: [statesWgsl],
     bindings: {
       sequenceChunks: read('sequenceChunks', 'vec2u'),
       x: rowsOf(x, 'keyWidth'),
@@ -167,9 +171,9 @@ export const scores = (
   sizes: ScanSizes,
   { x, y, width, scores }: { x: string; y: string; width: number; scores: string },
 ): GpuDispatch =>
-  chunkStage(sizes, {
+  productStage(sizes, {
     name: 'ScanScores',
-    parts: [tileWgsl, scoresWgsl],
+    parts: [scoresWgsl],
     bindings: {
       x: rowsOf(x, 'extra'),
       y: rowsOf(y, 'extra'),
@@ -204,9 +208,9 @@ export const reads = (
   const [inner, outer] = transposed ? ['valueWidth', 'keyWidth'] : ['keyWidth', 'valueWidth'];
   const name = `ScanReads ${transposed ? 'of keys' : 'of values'}${dots ? ' with dots' : ''}`;
   const none = 'fn afterState(chunk: Chunk, head: u32, columnTile: u32, local: u32) {}';
-  return chunkStage(sizes, {
+  return productStage(sizes, {
     name,
-    parts: [tileWgsl, readsWgsl, dots ? stateDotsWgsl : none],
+    parts: [readsWgsl, dots ? stateDotsWgsl : none],
     bindings: {
       x: rowsOf(x, inner as string),
       states: rowsOf(states, 'valueWidth'),

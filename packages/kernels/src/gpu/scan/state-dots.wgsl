@@ -1,41 +1,26 @@
 // w_i · z_i for each token, of what z has from the state alone, by tiles of columns: [tile, row, head].
-var<workgroup> dotParts: array<vec4f, quads * 8>;
 
-fn dotOf(chunk: Chunk, head: u32, place: vec2u, left: vec4f, right: vec4f) -> f32 {
-  if (place.x >= chunk.tokens) {
-    return 0;
-  }
-  let row = (chunk.start + place.x) * sizes.heads + head;
-  return dot(weightAt(row, place.y), left) + dot(weightAt(row, place.y + 32), right);
+/** Sums of 4 columns by row of the tile: not a multiple of 32 from one row to the next, for the banks. */
+const dotStride = quads + 1;
+var<workgroup> dotParts: array<f32, tile * dotStride>;
+
+fn dotOf(chunk: Chunk, head: u32, place: vec2u, columnTile: u32, sum: vec4f) -> f32 {
+  // Of the tokens behind the last nothing is told.
+  let row = (chunk.start + min(place.x, chunk.tokens - 1)) * sizes.heads + head;
+  return dot(weightAt(row, columnTile * tile + place.y), sum);
 }
 
 fn afterState(chunk: Chunk, head: u32, columnTile: u32, local: u32) {
-  let lane = laneOf(local);
-  let upper = placeOf(local, 0) + vec2u(0, columnTile * tile);
-  let lower = upper + vec2u(32, 0);
-  dotParts[lane.y * 8 + lane.x] = vec4f(
-    dotOf(chunk, head, upper, tileSums[0], tileSums[1]),
-    dotOf(chunk, head, upper + vec2u(1, 0), tileSums[2], tileSums[3]),
-    dotOf(chunk, head, upper + vec2u(2, 0), tileSums[4], tileSums[5]),
-    dotOf(chunk, head, upper + vec2u(3, 0), tileSums[6], tileSums[7]),
-  );
-  dotParts[(8 + lane.y) * 8 + lane.x] = vec4f(
-    dotOf(chunk, head, lower, tileSums[8], tileSums[9]),
-    dotOf(chunk, head, lower + vec2u(1, 0), tileSums[10], tileSums[11]),
-    dotOf(chunk, head, lower + vec2u(2, 0), tileSums[12], tileSums[13]),
-    dotOf(chunk, head, lower + vec2u(3, 0), tileSums[14], tileSums[15]),
-  );
+  for (var part = 0u; part < parts; part++) {
+    let place = placeOf(local, part);
+    dotParts[place.x * dotStride + place.y / 4] = dotOf(chunk, head, place, columnTile, partOf(part));
+  }
   workgroupBarrier();
-  if (local < quads) {
-    var sum = vec4f();
-    for (var part = 0u; part < 8; part++) {
-      sum += dotParts[local * 8 + part];
+  if (local < chunk.tokens) {
+    var sum = 0f;
+    for (var quad = 0u; quad < quads; quad++) {
+      sum += dotParts[local * dotStride + quad];
     }
-    for (var r = 0u; r < 4; r++) {
-      let token = 4 * local + r;
-      if (token < chunk.tokens) {
-        dots[((sizes.extra + columnTile) * sizes.rows + chunk.start + token) * sizes.heads + head] = sum[r];
-      }
-    }
+    dots[((sizes.extra + columnTile) * sizes.rows + chunk.start + local) * sizes.heads + head] = sum;
   }
 }

@@ -1,50 +1,49 @@
-// The state at each chunk's border, S ← e^{b_C} S + (X ⊙ decay)ᵀ Y from chunk to chunk. Forward these are the states that enter the
-// chunks, of X = K, Y = V. For the gradient of the state it goes from the last chunk to the first, with X = Q and Y = dO: what
-// is kept are the gradients of the states that leave. A workgroup has a tile of one sequence's and head's state
-// in registers.
+// The state at each chunk's border, S ← e^{b_C} S + (X ⊙ decay)ᵀ Y from chunk to chunk; with a gate for each channel X comes
+// decayed. Forward these are the states that enter the chunks, of X = K, Y = V. For the gradient of the state it goes from the
+// last chunk to the first, with X = Q and Y = dO: what is kept are the gradients of the states that leave. A workgroup has a
+// tile of one sequence's and head's state in registers.
 const hasInitial = 1u;
 const fromLast = 2u;
 
 fn readX(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  if (token >= chunk.tokens) {
-    return vec4f();
+  let known = min(token, chunk.tokens - 1);
+  var scale = sizes.stateScale;
+  if (gate == scalarGate) {
+    scale *= borderDecay(chunk, known, head);
   }
-  let x = xAt((chunk.start + token) * sizes.heads + head, column);
-  return sizes.stateScale * x * borderDecays(chunk, token, head, column);
+  let x = xAt((chunk.start + known) * sizes.heads + head, column);
+  return select(vec4f(), scale * x, token < chunk.tokens);
 }
 
 fn readY(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  if (token >= chunk.tokens) {
-    return vec4f();
-  }
-  return yAt((chunk.start + token) * sizes.heads + head, column);
+  let known = min(token, chunk.tokens - 1);
+  let y = yAt((chunk.start + known) * sizes.heads + head, column);
+  return select(vec4f(), y, token < chunk.tokens);
 }
 
-/** e^{b_C} of 4 rows of the state from `row` on. */
-fn wholeDecays(chunk: Chunk, head: u32, row: u32) -> vec4f {
-  var decays: vec4f;
-  for (var r = 0u; r < 4; r++) {
-    let channel = select(head, head * sizes.keyWidth + min(row + r, sizes.keyWidth - 1), gate == vectorGate);
-    decays[r] = decayBetween(sumThrough(chunk, i32(chunk.tokens) - 1, channel), vec2f());
-  }
-  return decays;
+/** e^{b_C} of a row of the state. */
+fn wholeDecay(chunk: Chunk, head: u32, row: u32) -> f32 {
+  let channel = select(head, head * sizes.keyWidth + min(row, sizes.keyWidth - 1), gate == vectorGate);
+  return decayBetween(sumThrough(chunk, i32(chunk.tokens) - 1, channel), vec2f());
 }
 
 /** 4 rows of X and of Y from `token` on. */
 fn blockX(chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
-  var block: mat4x4f;
-  for (var r = 0u; r < 4; r++) {
-    block[r] = readX(chunk, head, token + r, column);
-  }
-  return block;
+  return mat4x4f(
+    readX(chunk, head, token, column),
+    readX(chunk, head, token + 1, column),
+    readX(chunk, head, token + 2, column),
+    readX(chunk, head, token + 3, column),
+  );
 }
 
 fn blockY(chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
-  var block: mat4x4f;
-  for (var r = 0u; r < 4; r++) {
-    block[r] = readY(chunk, head, token + r, column);
-  }
-  return block;
+  return mat4x4f(
+    readY(chunk, head, token, column),
+    readY(chunk, head, token + 1, column),
+    readY(chunk, head, token + 2, column),
+    readY(chunk, head, token + 3, column),
+  );
 }
 
 fn start(lane: u32, at: vec2u) -> vec4f {
@@ -67,7 +66,7 @@ fn finish(lane: u32, at: vec2u, state: vec4f) {
   }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(invocations)
 fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
   let head = group.y;
   let lane = group.z * sizes.heads + head;
@@ -78,7 +77,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let tile0 = vec2u(row0, column0);
   let at = alongEdge(local);
 
-  for (var part = 0u; part < 16; part++) {
+  for (var part = 0u; part < parts; part++) {
     setPart(part, start(lane, tile0 + placeOf(local, part)));
   }
 
@@ -88,22 +87,25 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     // Each slice is on its way while something else is done; behind the chunk's last token there are zeros.
     var a = blockX(chunk, head, 4 * at.y, row0 + 4 * at.x);
     var b = blockY(chunk, head, 4 * at.y, column0 + 4 * at.x);
-    for (var part = 0u; part < 16; part++) {
+    for (var part = 0u; part < parts; part++) {
       leave(index, head, tile0 + placeOf(local, part), partOf(part));
     }
     if (gate != noGate) {
-      let row = row0 + placeOf(local, 0).x;
-      scaleRows(wholeDecays(chunk, head, row), wholeDecays(chunk, head, row + 32));
+      for (var part = 0u; part < parts; part++) {
+        setPart(part, wholeDecay(chunk, head, row0 + placeOf(local, part).x) * partOf(part));
+      }
     }
     for (var first = 0u; first < chunk.tokens; first += depth) {
-      keepSlices(a, at, b, at);
-      a = blockX(chunk, head, first + depth + 4 * at.y, row0 + 4 * at.x);
-      b = blockY(chunk, head, first + depth + 4 * at.y, column0 + 4 * at.x);
+      keepSlices(local, a, at, b, at);
+      if (first + depth < chunk.tokens) {
+        a = blockX(chunk, head, first + depth + 4 * at.y, row0 + 4 * at.x);
+        b = blockY(chunk, head, first + depth + 4 * at.y, column0 + 4 * at.x);
+      }
       multiplySlices(local);
     }
   }
 
-  for (var part = 0u; part < 16; part++) {
+  for (var part = 0u; part < parts; part++) {
     finish(lane, tile0 + placeOf(local, part), partOf(part));
   }
 }

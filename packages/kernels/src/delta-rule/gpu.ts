@@ -1,0 +1,283 @@
+// The delta rule on WebGPU, as a scan whose transition is diagonal plus low rank: a few tokens one after the other, more of them
+// in chunks.
+import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
+import { u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
+import {
+  backwardStates,
+  forwardStates,
+  gateGradient,
+  keyGradients,
+  keyScores,
+  lowRankSizes,
+  reads,
+  recurrent,
+  scoreGradients,
+  shapesOf,
+  type LowRankSizes,
+} from '../gpu/scan/low-rank/stages.ts';
+import { read, rowsOf, stage, written, writtenRowsOf } from '../gpu/scan/stage.ts';
+import { chunkTable, clearRows, tableScratch } from '../gpu/scan/stages.ts';
+import finishWgsl from './finish.wgsl';
+import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleInputs } from './op.ts';
+import prepareWgsl from './prepare.wgsl';
+
+/** Of the stages that go by rows. */
+const MOST_WORKGROUPS = 8192;
+
+type Shapes = { readonly [Name in keyof DeltaRuleInputs]: readonly number[] };
+
+const keys = { q: 'q', a: 'a', b: 'k' };
+
+/** None where a form is asked for; where there is no kernel, the reason. */
+const sizesOf = (
+  { q, v, logDecay }: Shapes,
+  attrs: DeltaRuleAttrs,
+  device: GPUDevice,
+): LowRankSizes | string | undefined =>
+  attrs.form
+    ? undefined
+    : lowRankSizes({ q, v, logDecay, before: attrs.eraseBeforeDecay, hasWrites: false, attrs }, device);
+
+const forwardPlan = ({
+  shapes,
+  attrs,
+  device,
+}: PlanCall<DeltaRuleInputs, DeltaRuleAttrs>): GpuPlan | string | undefined => {
+  const sizes = sizesOf(shapes, attrs, device);
+  if (typeof sizes !== 'object') return sizes;
+  const { rows, count, heads, dk, dv } = sizes;
+  const outputs = {
+    o: { shape: shapes.v },
+    state: { shape: [count, heads, dk, dv] },
+    corrected: { shape: shapes.v },
+  };
+  const cleared = attrs.uniform ? [] : ['o', 'corrected'].map((name) => clearRows(name, rows, heads * dv));
+  const initial = shapes.initialState && 'initialState';
+  const fewTokens = recurrent(
+    sizes,
+    {
+      recall: shapes.erase ? 'erase' : 'k',
+      write: shapes.beta && 'beta',
+      isDelta: true,
+      logDecay: shapes.logDecay && 'logDecay',
+      initial,
+      corrected: 'corrected',
+      attrs,
+    },
+    device,
+  );
+  if (fewTokens) return { outputs, dispatches: [fewTokens, ...cleared] };
+  const scratch = shapesOf(sizes);
+  return {
+    outputs,
+    scratch: {
+      ...tableScratch(sizes),
+      a: scratch.keys,
+      y: scratch.values,
+      scores: scratch.planes,
+      system: scratch.system(false),
+      states: scratch.states,
+    },
+    dispatches: [
+      ...chunkTable(sizes),
+      prepare(sizes, shapes),
+      ...keyScores(sizes, keys, 'scores'),
+      ...forwardStates(sizes, {
+        keys,
+        y: 'y',
+        isSolved: false,
+        scores: 'scores',
+        system: 'system',
+        initial,
+        states: 'states',
+        last: 'state',
+        corrected: 'corrected',
+      }),
+      reads(sizes, {
+        byState: { x: 'q', states: 'states', scale: attrs.scale },
+        scores: 'scores',
+        role: 'q',
+        y: ['corrected'],
+        z: 'o',
+        to: 'start',
+        transposed: false,
+        scale: attrs.scale,
+      }),
+      ...cleared,
+    ],
+  };
+};
+
+export const forwardKernel = gpuKernel<DeltaRuleInputs, DeltaRuleAttrs>(forwardPlan);
+
+const gradientPlan = ({
+  shapes,
+  attrs,
+  device,
+}: PlanCall<DeltaRuleGradientInputs, DeltaRuleAttrs>): GpuPlan | string | undefined => {
+  const sizes = sizesOf(shapes, attrs, device);
+  if (typeof sizes !== 'object') return sizes;
+  const { rows, heads, dk, dv, gate } = sizes;
+  const { scale } = attrs;
+  const none = { shape: [0] };
+  const scratch = shapesOf(sizes);
+  const clearedWidths = {
+    dQ: heads * dk,
+    dK: heads * dk,
+    dV: heads * dv,
+    ...(shapes.beta && { dBeta: heads }),
+    ...(shapes.erase && { dErase: heads * dk }),
+    ...(gate === 'scalar' && { dLogDecay: heads }),
+    ...(gate === 'vector' && { dLogDecay: heads * dk }),
+  };
+  // What the write key gets as such is its gradient, unless it erases as well.
+  const dWrites = shapes.erase ? 'dK' : 'dWrites';
+  const borders = { states: 'states', dStates: 'dStates' };
+  return {
+    outputs: {
+      dQ: { shape: shapes.q },
+      dK: { shape: shapes.k },
+      dV: { shape: shapes.v },
+      dBeta: shapes.beta ? { shape: shapes.beta } : none,
+      dErase: shapes.erase ? { shape: shapes.erase } : none,
+      dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
+      dInitialState: { shape: shapes.dState },
+    },
+    scratch: {
+      ...tableScratch(sizes),
+      a: scratch.keys,
+      y: scratch.values,
+      scores: scratch.planes,
+      dScores: scratch.planes,
+      system: scratch.system(true),
+      states: scratch.states,
+      dStates: scratch.states,
+      last: { shape: shapes.dState },
+      dY: scratch.values,
+      dA: scratch.keys,
+      ...(!shapes.erase && { dWrites: scratch.keys }),
+      ...(!shapes.beta && { dStrength: { shape: [rows, heads] } }),
+      ...(gate === 'scalar' && { dots: scratch.dots }),
+      ...(gate === 'vector' && { gates: scratch.gates }),
+    },
+    dispatches: [
+      ...chunkTable(sizes),
+      prepare(sizes, shapes),
+      ...keyScores(sizes, keys, 'scores'),
+      ...forwardStates(sizes, {
+        keys,
+        y: 'corrected',
+        isSolved: true,
+        scores: 'scores',
+        system: 'system',
+        initial: shapes.initialState && 'initialState',
+        states: 'states',
+        last: 'last',
+        corrected: 'dY',
+      }),
+      reads(sizes, {
+        scores: 'scores',
+        role: 'qAtB',
+        y: ['dO'],
+        z: 'y',
+        to: 'end',
+        transposed: false,
+        scale,
+      }),
+      ...backwardStates(sizes, {
+        keys,
+        y: 'y',
+        dO: 'dO',
+        scores: 'scores',
+        system: 'system',
+        dState: 'dState',
+        dStates: 'dStates',
+        dInitialState: 'dInitialState',
+        dRecalled: 'dY',
+        scale,
+      }),
+      ...scoreGradients(sizes, {
+        dO: 'dO',
+        dRecalled: 'dY',
+        corrected: 'corrected',
+        v: undefined,
+        dScores: 'dScores',
+      }),
+      ...keyGradients(sizes, {
+        keys,
+        dO: 'dO',
+        dRecalled: 'dY',
+        corrected: 'corrected',
+        ...borders,
+        dScores: 'dScores',
+        gradients: { q: 'dQ', a: 'dA', b: dWrites },
+        scale,
+      }),
+      ...gateGradient(sizes, {
+        scores: 'scores',
+        dScores: 'dScores',
+        ...borders,
+        dLogDecay: 'dLogDecay',
+        scale,
+      }),
+      finish(sizes, shapes),
+      ...Object.entries(clearedWidths)
+        .filter(() => !attrs.uniform)
+        .map(([name, width]) => clearRows(name, rows, width)),
+    ],
+  };
+};
+
+export const gradientKernel = gpuKernel<DeltaRuleGradientInputs, DeltaRuleAttrs>(gradientPlan);
+
+const isAligned = ({ dk, dv }: LowRankSizes): boolean => dk % 4 === 0 && dv % 4 === 0;
+
+/** `a` and `y`: see prepare.wgsl. */
+const prepare = (sizes: LowRankSizes, { beta, erase }: Shapes): GpuDispatch => {
+  const { rows, heads, dk, dv } = sizes;
+  return stage({
+    name: 'DeltaRule prepare',
+    parts: [prepareWgsl],
+    bindings: {
+      erase: rowsOf(erase ? 'erase' : 'k', 'keyWidth'),
+      v: rowsOf('v', 'valueWidth'),
+      beta: read(beta ? 'beta' : 'k'),
+      a: writtenRowsOf('a', 'keyWidth'),
+      y: writtenRowsOf('y', 'valueWidth'),
+    },
+    uniforms: [u32(rows * heads), u32(dk), u32(dv), u32(Number(beta !== undefined))],
+    constants: {},
+    workgroups: [Math.min(rows * heads, MOST_WORKGROUPS)],
+    aligned: isAligned(sizes),
+  });
+};
+
+/** Gradients of v, β and the erase key: see finish.wgsl. */
+const finish = (sizes: LowRankSizes, { beta, erase }: Shapes): GpuDispatch => {
+  const { rows, heads, dk, dv } = sizes;
+  return stage({
+    name: 'DeltaRule finish',
+    parts: [finishWgsl],
+    bindings: {
+      dY: rowsOf('dY', 'valueWidth'),
+      v: rowsOf('v', 'valueWidth'),
+      dA: rowsOf('dA', 'keyWidth'),
+      erase: rowsOf(erase ? 'erase' : 'k', 'keyWidth'),
+      writes: rowsOf(erase ? 'dA' : 'dWrites', 'keyWidth'),
+      beta: read(beta ? 'beta' : 'k'),
+      dV: writtenRowsOf('dV', 'valueWidth'),
+      dErase: writtenRowsOf(erase ? 'dErase' : 'dK', 'keyWidth'),
+      dBeta: written(beta ? 'dBeta' : 'dStrength'),
+    },
+    uniforms: [
+      u32(rows * heads),
+      u32(dk),
+      u32(dv),
+      u32(Number(beta !== undefined)),
+      u32(Number(erase !== undefined)),
+    ],
+    constants: {},
+    workgroups: [Math.min(Math.ceil((rows * heads) / 4), MOST_WORKGROUPS)],
+    aligned: isAligned(sizes),
+  });
+};

@@ -1,0 +1,234 @@
+// The scan with a diagonal plus low-rank transition on WebGPU: a few tokens one after the other, more of them in chunks.
+import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
+import type { GpuPlan } from '../gpu/kernel.ts';
+import {
+  backwardStates,
+  forwardStates,
+  gateGradient,
+  keyGradients,
+  keyScores,
+  lowRankSizes,
+  reads,
+  recurrent,
+  scoreGradients,
+  shapesOf,
+  type LowRankSizes,
+} from '../gpu/scan/low-rank/stages.ts';
+import { chunkTable, clearRows, tableScratch } from '../gpu/scan/stages.ts';
+import type { ScanAttrs } from '../portable/scan-options.ts';
+import type { DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRankInputs } from './op.ts';
+
+type Shapes = { readonly [Name in keyof DiagonalPlusLowRankInputs]: readonly number[] };
+
+const keys = { q: 'q', a: 'a', b: 'b', k: 'k' };
+
+/** None where a form is asked for; where there is no kernel, the reason. */
+const sizesOf = (
+  { q, v, logDecay }: Shapes,
+  attrs: ScanAttrs,
+  device: GPUDevice,
+): LowRankSizes | string | undefined =>
+  attrs.form ? undefined : lowRankSizes({ q, v, logDecay, before: true, hasWrites: true, attrs }, device);
+
+const forwardPlan = ({
+  shapes,
+  attrs,
+  device,
+}: PlanCall<DiagonalPlusLowRankInputs, ScanAttrs>): GpuPlan | string | undefined => {
+  const sizes = sizesOf(shapes, attrs, device);
+  if (typeof sizes !== 'object') return sizes;
+  const { rows, count, heads, dk, dv } = sizes;
+  const outputs = {
+    o: { shape: shapes.v },
+    state: { shape: [count, heads, dk, dv] },
+    recalled: { shape: shapes.v },
+  };
+  const cleared = attrs.uniform ? [] : ['o', 'recalled'].map((name) => clearRows(name, rows, heads * dv));
+  const initial = shapes.initialState && 'initialState';
+  const fewTokens = recurrent(
+    sizes,
+    {
+      recall: 'a',
+      write: 'b',
+      isDelta: false,
+      logDecay: shapes.logDecay && 'logDecay',
+      initial,
+      corrected: 'recalled',
+      attrs,
+    },
+    device,
+  );
+  if (fewTokens) return { outputs, dispatches: [fewTokens, ...cleared] };
+  const scratch = shapesOf(sizes);
+  return {
+    outputs,
+    scratch: {
+      ...tableScratch(sizes),
+      y: scratch.values,
+      scores: scratch.planes,
+      system: scratch.system(false),
+      states: scratch.states,
+    },
+    dispatches: [
+      ...chunkTable(sizes),
+      ...keyScores(sizes, keys, 'scores'),
+      reads(sizes, {
+        scores: 'scores',
+        role: 'aAtK',
+        y: ['v'],
+        z: 'y',
+        to: 'start',
+        transposed: false,
+        scale: attrs.scale,
+      }),
+      ...forwardStates(sizes, {
+        keys,
+        y: 'y',
+        v: 'v',
+        isSolved: false,
+        scores: 'scores',
+        system: 'system',
+        initial,
+        states: 'states',
+        last: 'state',
+        corrected: 'recalled',
+      }),
+      reads(sizes, {
+        byState: { x: 'q', states: 'states', scale: attrs.scale },
+        scores: 'scores',
+        role: 'q',
+        y: ['recalled', 'v'],
+        z: 'o',
+        to: 'start',
+        transposed: false,
+        scale: attrs.scale,
+      }),
+      ...cleared,
+    ],
+  };
+};
+
+export const forwardKernel = gpuKernel<DiagonalPlusLowRankInputs, ScanAttrs>(forwardPlan);
+
+const gradientPlan = ({
+  shapes,
+  attrs,
+  device,
+}: PlanCall<DiagonalPlusLowRankGradientInputs, ScanAttrs>): GpuPlan | string | undefined => {
+  const sizes = sizesOf(shapes, attrs, device);
+  if (typeof sizes !== 'object') return sizes;
+  const { rows, heads, dk, dv, gate } = sizes;
+  const { scale } = attrs;
+  const scratch = shapesOf(sizes);
+  const clearedWidths = {
+    dQ: heads * dk,
+    dK: heads * dk,
+    dV: heads * dv,
+    dA: heads * dk,
+    dB: heads * dk,
+    ...(gate === 'scalar' && { dLogDecay: heads }),
+    ...(gate === 'vector' && { dLogDecay: heads * dk }),
+  };
+  const borders = { states: 'states', dStates: 'dStates' };
+  return {
+    outputs: {
+      dQ: { shape: shapes.q },
+      dK: { shape: shapes.k },
+      dV: { shape: shapes.v },
+      dA: { shape: shapes.a },
+      dB: { shape: shapes.b },
+      dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : { shape: [0] },
+      dInitialState: { shape: shapes.dState },
+    },
+    scratch: {
+      ...tableScratch(sizes),
+      y: scratch.values,
+      scores: scratch.planes,
+      system: scratch.system(true),
+      states: scratch.states,
+      last: { shape: shapes.dState },
+      dScores: scratch.planes,
+      dStates: scratch.states,
+      dRecalled: scratch.values,
+      ...(gate === 'scalar' && { dots: scratch.dots }),
+      ...(gate === 'vector' && { gates: scratch.gates }),
+    },
+    dispatches: [
+      ...chunkTable(sizes),
+      ...keyScores(sizes, keys, 'scores'),
+      ...forwardStates(sizes, {
+        keys,
+        y: 'recalled',
+        v: 'v',
+        isSolved: true,
+        scores: 'scores',
+        system: 'system',
+        initial: shapes.initialState && 'initialState',
+        states: 'states',
+        last: 'last',
+        corrected: 'dRecalled',
+      }),
+      reads(sizes, {
+        scores: 'scores',
+        role: 'qAtB',
+        y: ['dO'],
+        z: 'y',
+        to: 'end',
+        transposed: false,
+        scale,
+      }),
+      ...backwardStates(sizes, {
+        keys,
+        y: 'y',
+        dO: 'dO',
+        scores: 'scores',
+        system: 'system',
+        dState: 'dState',
+        dStates: 'dStates',
+        dInitialState: 'dInitialState',
+        dRecalled: 'dRecalled',
+        scale,
+      }),
+      ...scoreGradients(sizes, {
+        dO: 'dO',
+        dRecalled: 'dRecalled',
+        corrected: 'recalled',
+        v: 'v',
+        dScores: 'dScores',
+      }),
+      reads(sizes, {
+        byState: { x: 'k', states: 'dStates', scale: 1 },
+        scores: 'scores',
+        role: 'k',
+        y: ['dO', 'dRecalled'],
+        z: 'dV',
+        to: 'end',
+        transposed: false,
+        scale,
+      }),
+      ...keyGradients(sizes, {
+        keys,
+        dO: 'dO',
+        dRecalled: 'dRecalled',
+        corrected: 'recalled',
+        v: 'v',
+        ...borders,
+        dScores: 'dScores',
+        gradients: { q: 'dQ', a: 'dA', b: 'dB', k: 'dK' },
+        scale,
+      }),
+      ...gateGradient(sizes, {
+        scores: 'scores',
+        dScores: 'dScores',
+        ...borders,
+        dLogDecay: 'dLogDecay',
+        scale,
+      }),
+      ...Object.entries(clearedWidths)
+        .filter(() => !attrs.uniform)
+        .map(([name, width]) => clearRows(name, rows, width)),
+    ],
+  };
+};
+
+export const gradientKernel = gpuKernel<DiagonalPlusLowRankGradientInputs, ScanAttrs>(gradientPlan);

@@ -1,0 +1,28 @@
+import { describeOnWebgpu, l2Norm as oracle, seededRandom } from '@mnemix/testkit';
+import { closeBackend, openBackend } from '@mnemix/tensor';
+import { afterAll, beforeAll, it, vi } from 'vitest';
+import { l2Norm } from '../../src/index.ts';
+import { expectToMatch, float32, runOp, runOracle } from '../op-cases.ts';
+
+// A software adapter takes a while to compile a pipeline.
+vi.setConfig({ testTimeout: 60_000 });
+
+describeOnWebgpu('l2Norm', (backend) => {
+  beforeAll(() => openBackend(backend));
+  afterAll(closeBackend);
+
+  it.each([
+    [1, 1],
+    [40, 12],
+    [2, 3, 7],
+    [2, 1028],
+  ])('matches the oracle for [%i, %i, …]', async (...shape) => {
+    const random = seededRandom(3);
+    const [x, dy] = [float32(random.normals(shape)), float32(random.normals(shape))];
+    const actual = await runOp({ x }, (t) => ({ y: l2Norm(t['x']!, { eps: 1e-2 }) }), { y: dy });
+    expectToMatch(
+      actual,
+      runOracle({ x }, (a) => ({ y: oracle(a['x']!, 1e-2) }), { y: dy }),
+    );
+  });
+});

@@ -1,0 +1,48 @@
+import { describeOnWebgpu, rmsNorm as oracle, seededRandom } from '@mnemix/testkit';
+import { closeBackend, openBackend } from '@mnemix/tensor';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { rmsNorm } from '../../src/index.ts';
+import { expectToMatch, float32, poison, runOp, runOracle, type Arrays } from '../op-cases.ts';
+
+// A software adapter takes a while to compile a pipeline.
+vi.setConfig({ testTimeout: 60_000 });
+
+function inputsOf(shape: readonly number[]) {
+  const random = seededRandom(11);
+  return {
+    x: float32(random.normals(shape)),
+    weight: float32(random.normals([shape.at(-1)!])),
+    dy: float32(random.normals(shape)),
+  };
+}
+
+describeOnWebgpu('rmsNorm', (backend) => {
+  beforeAll(() => openBackend(backend));
+  afterAll(closeBackend);
+
+  // Rows and columns below, at and above what a workgroup has slots and lanes for; widths that move in vectors and not.
+  const shapes = [
+    [1, 1],
+    [2, 3, 7],
+    [300, 4],
+    [2, 1032],
+    [2, 259],
+  ];
+
+  it.each(shapes)('matches the oracle for [%i, %i, …], with and without a weight', async (...shape) => {
+    const { x, weight, dy } = inputsOf(shape);
+    for (const inputs of [{ x, weight }, { x }] as Arrays[]) {
+      await poison([[1, shape.at(-1)!], [4]]);
+      const actual = await runOp(inputs, (t) => ({ y: rmsNorm(t as never, { eps: 1e-3 }) }), { y: dy });
+      const wanted = runOracle(inputs, (a) => ({ y: oracle(a['x']!, a['weight'], 1e-3) }), { y: dy });
+      expectToMatch(actual, wanted);
+    }
+  });
+
+  it('gives the same bits every time, the summed gradient included', async () => {
+    const { dy, ...inputs } = inputsOf([600, 24]);
+    const run = () => runOp(inputs, (t) => ({ y: rmsNorm(t as never) }), { y: dy });
+    const first = await run();
+    for (let i = 0; i < 2; i++) expect(await run()).toEqual(first);
+  });
+});

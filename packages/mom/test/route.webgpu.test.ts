@@ -1,0 +1,61 @@
+// The router's choice on WebGPU, which has a kernel for it, against the float64 router.
+import { centralDifferences, describeOnWebgpu, nd, topKRouter } from '@mnemix/testkit';
+import { route } from '@mnemix/router';
+import {
+  closeBackend,
+  mul,
+  openBackend,
+  Rng,
+  sum,
+  tensor2d,
+  valueAndGrad,
+  type Scalar,
+  type Tensor2D,
+} from '@mnemix/tensor';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import '../src/index.ts';
+
+// A software adapter takes a while to compile a pipeline.
+vi.setConfig({ testTimeout: 60_000 });
+
+describeOnWebgpu('route', (backend) => {
+  beforeAll(() => openBackend(backend));
+  afterAll(closeBackend);
+
+  it.each([
+    [1, 1, 1],
+    [7, 4, 2],
+    [75, 5, 5],
+    [64, 16, 3],
+  ])('routes %i tokens over %i memories, %i each, with its gradient', async (tokens, memories, topK) => {
+    const logits = Rng.of(1).normal([tokens, memories], 0, 2) as Tensor2D;
+    const dWeights = Rng.of(2).normal([tokens, topK]);
+    const { value, grads, aux } = valueAndGrad((x: Tensor2D) => {
+      const { choices, weights } = route(x, topK);
+      return { value: sum(mul(weights, dWeights)) as Scalar, aux: { choices, weights } };
+    })(logits);
+    const given = nd(logits.shape, await logits.data<'float32'>());
+    const slopes = await dWeights.data<'float32'>();
+    const expected = topKRouter(given, topK);
+    expect(Array.from(await aux.choices.data())).toEqual(Array.from(expected.selected.data));
+    expect(nd(aux.weights.shape, await aux.weights.data<'float32'>())).toBeCloseRms(expected.weights, 1e-6);
+    const { x } = centralDifferences(
+      (inputs) => topKRouter(inputs['x']!, topK).weights.data.reduce((n, w, i) => n + w * slopes[i]!, 0),
+      { x: given },
+    );
+    expect(nd(grads.shape, await grads.data<'float32'>())).toBeCloseRms(x!, 1e-4, 1e-6);
+    for (const made of [logits, dWeights, value, grads, ...Object.values(aux)]) made.dispose();
+  });
+
+  it('prefers the lower index among equal scores, infinite ones too', async () => {
+    const scores = [
+      [1, 3, 3, 1, 3],
+      [-Infinity, -Infinity, 2, -Infinity, -Infinity],
+    ];
+    const logits = tensor2d(scores);
+    const { choices, weights } = route(logits, 4);
+    expect(Array.from(await choices.data())).toEqual([1, 2, 4, 0, 2, 0, 1, 3]);
+    expect(Array.from(await weights.data()).slice(4)).toEqual([1, 0, 0, 0]);
+    for (const made of [logits, choices, weights]) made.dispose();
+  });
+});
