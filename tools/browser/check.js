@@ -13,7 +13,7 @@ import { launchBrowser } from './launch.js';
 const TOLERANCE = 1e-4;
 
 /** A software adapter compiles its shaders for a minute or more; this only ends what hangs. */
-const SECONDS = 300;
+const SECONDS = 900;
 
 /** WASM threads need a page that is isolated from other origins. */
 const headers = {

@@ -9,5 +9,9 @@ if (kind === 'none') cannotRun(`no WebGPU adapter: ${reason}`);
 
 console.log(`adapter: ${kind}, ${reason}`);
 note(`${kind} adapter, ${reason}`);
-const { status } = spawnSync('vitest run .webgpu.test.ts', { stdio: 'inherit', shell: true });
+// A software adapter takes a minute to compile some kernels.
+const { status } = spawnSync('vitest run .webgpu.test.ts --testTimeout=300000 --hookTimeout=300000', {
+  stdio: 'inherit',
+  shell: true,
+});
 process.exit(status ?? 1);

@@ -42,7 +42,7 @@ it.skipIf(adapter !== 'real' && adapter !== 'software')(
     expect(profiled.length).toBeLessThanOrEqual(4);
     if (adapter === 'software') expect(result.left).toMatchObject([{ variant: 'mixed' }]);
   },
-  240_000,
+  480_000,
 );
 
 const spread = (median: number) => ({ median, min: median, max: 2 * median });

@@ -53,5 +53,5 @@ describeOnWebgpu('a training run', (backend) => {
     expect((await newestCheckpoint(folder)).equals(await newestCheckpoint(straight.folder))).toBe(true);
     expect(await timelessLog(folder)).toEqual(await timelessLog(straight.folder));
     expect(memory().numTensors).toBe(0);
-  }, 240_000);
+  }, 480_000);
 });

@@ -24,7 +24,7 @@ import { bmojo, type EideticReport } from '../src/index.ts';
 import { cases, width } from './cases.ts';
 
 // A software adapter takes a while to compile its first pipelines.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 type Values = Readonly<Record<string, NdArray>>;
 const TOKENS = 11;

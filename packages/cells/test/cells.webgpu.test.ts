@@ -22,7 +22,7 @@ import { afterAll, expect, it, vi } from 'vitest';
 import { cellCases } from './cases.ts';
 
 // A software adapter takes a while to compile its first pipelines.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 type Values = Readonly<Record<string, NdArray>>;
 

@@ -78,7 +78,7 @@ describeOnWebgpu('a language model', (backend) => {
     wasm = await results();
     await openBackend(backend);
     webgpu = await results();
-  }, 300_000);
+  }, 480_000);
   afterAll(closeBackend);
 
   it('has the loss, the gradients, the loads and the state that it has on WASM', () => {
@@ -111,5 +111,5 @@ describeOnWebgpu('a language model', (backend) => {
     });
     expect(await toHost(logits)).toBeCloseRms(expected.logits, 1e-4, 0);
     disposeTree({ logits, params: loaded.params as TensorTree });
-  }, 300_000);
+  }, 480_000);
 });

@@ -23,7 +23,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { mom } from '../src/index.ts';
 
 // A software adapter takes a while to compile the pipelines of a whole layer.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const host = async (x: Tensor) => ({ shape: x.shape, data: await x.data() });
 

@@ -54,9 +54,9 @@ export interface OverheadOptions {
 const trivial = (count: number): readonly KeyedJob[] =>
   jobsOf(sweep(count, { backend: 'cpu', width: 4, tokens: 8, pairs: 2, steps: 2, batch: 2 }));
 
-/** Jobs of about a second, on one core. */
+/** Jobs of about a second on one core. */
 const substantial = (count: number): readonly KeyedJob[] =>
-  jobsOf(sweep(count, { backend: 'wasm', width: 64, tokens: 64, pairs: 8, steps: 150, batch: 32 }));
+  jobsOf(sweep(count, { backend: 'wasm', width: 64, tokens: 64, pairs: 8, steps: 10, batch: 32 }));
 
 interface Load {
   readonly backend: 'cpu' | 'wasm';

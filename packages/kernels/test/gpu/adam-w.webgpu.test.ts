@@ -5,7 +5,7 @@ import { adamWAll, globalNorm, globalNorms, type AdamWTensors } from '../../src/
 import { float32, poison, toTensor } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const shapes = [[3, 5], [1], [2, 3, 8], [16], [7], [5000]];
 const draw = (seed: number, scale = 1): NdArray[] => {

@@ -12,7 +12,7 @@ import {
 import { expectToMatch, poison, runOp } from '../op-cases.ts';
 
 // A software adapter takes a while to compile its first pipelines.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const shared = { batch: 1, heads: 2, kvHeads: 1, headWidth: 8 };
 

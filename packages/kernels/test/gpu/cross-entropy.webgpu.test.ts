@@ -12,7 +12,7 @@ import { crossEntropy } from '../../src/index.ts';
 import { expectToMatch, float32, int32, poison, runOp } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const upstream = { loss: nd([], [1.5]) };
 

@@ -8,7 +8,7 @@ import { expectToMatch, gates } from '../scan-suite.ts';
 import { poison } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const run = async (scan: ScanCase) => {
   const { keyWidth, valueWidth, heads, sequences } = scan;

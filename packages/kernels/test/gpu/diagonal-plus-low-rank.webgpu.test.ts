@@ -8,7 +8,7 @@ import { diagonalPlusLowRankOracle } from '../scan-oracles.ts';
 import { expectToMatch, gates } from '../scan-suite.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 240_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const run = async (scan: ScanCase) => {
   const { keyWidth, valueWidth, heads, sequences } = scan;

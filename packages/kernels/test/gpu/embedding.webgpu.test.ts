@@ -6,7 +6,7 @@ import { embeddingCases, expectEmbedding } from '../embedding-cases.ts';
 import { float32, int32, runOp } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 describeOnWebgpu('embedding', (backend) => {
   beforeAll(() => openBackend(backend));

@@ -18,7 +18,7 @@ import {
 import { float32, int32, runOp, toTensor, type Arrays, type Tensors } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const random = seededRandom(1);
 const draw = (...shape: number[]) => float32(random.normals(shape));

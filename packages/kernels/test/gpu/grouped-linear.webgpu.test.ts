@@ -12,7 +12,7 @@ import { expectToMatch, runOp, runOracle, toTensor, type Arrays } from '../op-ca
 import { countStockPrograms } from './stock-programs.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 /** Groups of several tiles, forward and for the weights' gradient, with rows of none between. */
 const long = (inputs: number, outputs: number): GroupedLinearCase => ({

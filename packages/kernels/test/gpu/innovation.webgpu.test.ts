@@ -6,7 +6,7 @@ import { innovationCases, innovationOracle, runInnovation } from '../innovation-
 import { poison } from '../op-cases.ts';
 
 // A software adapter takes a while to compile its first pipelines.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 describeOnWebgpu('innovation', (backend) => {
   beforeAll(() => openBackend(backend));

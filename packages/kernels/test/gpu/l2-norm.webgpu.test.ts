@@ -5,7 +5,7 @@ import { l2Norm } from '../../src/index.ts';
 import { expectToMatch, float32, runOp, runOracle } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 describeOnWebgpu('l2Norm', (backend) => {
   beforeAll(() => openBackend(backend));

@@ -6,7 +6,7 @@ import { expectToMatch, float32, runOp, runOracle, toTensor, type Arrays } from 
 import { countStockPrograms } from './stock-programs.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const oracle = (x: Arrays) => ({ g: mambaLogDecay(x['a']!, x['aLog']!, x['dtBias']!) });
 

@@ -19,7 +19,7 @@ import '../../src/index.ts';
 import { expectToMatch, float32, poison, runOp, toTensor } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 interface Transposes {
   readonly transposeA: boolean;

@@ -29,7 +29,7 @@ import {
 } from '../op-cases.ts';
 
 // A software adapter takes a while to compile its first pipelines.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const random = seededRandom(12);
 const draw = (...shape: number[]) => float32(random.normals(shape));

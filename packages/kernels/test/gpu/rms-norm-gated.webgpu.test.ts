@@ -6,7 +6,7 @@ import * as portable from '../../src/rms-norm-gated/portable.ts';
 import { expectToMatch, float32, poison, runOp, toTensor, type OpResult } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 function inputsOf(shape: readonly number[]) {
   const random = seededRandom(11);

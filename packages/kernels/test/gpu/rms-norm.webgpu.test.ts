@@ -5,7 +5,7 @@ import { rmsNorm } from '../../src/index.ts';
 import { expectToMatch, float32, poison, runOp, runOracle, type Arrays } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 function inputsOf(shape: readonly number[]) {
   const random = seededRandom(11);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, it, vi } from 'vitest';
 import { expectRotation, rotaryCases } from '../rotary-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 describeOnWebgpu('rotary', (backend) => {
   beforeAll(() => openBackend(backend));

@@ -15,7 +15,7 @@ import {
 import { countStockPrograms } from './stock-programs.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const makePlan = (shape: RouteCase): RoutePlan =>
   routePlan(int32(choicesOf(shape), [shape.batch * shape.tokens, shape.chosen]), {

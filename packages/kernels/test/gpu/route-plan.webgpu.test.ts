@@ -7,7 +7,7 @@ import { choicesOf, planOf, routeCases, type RouteCase } from '../route-cases.ts
 import { countStockPrograms } from './stock-programs.ts';
 
 // A software adapter takes a while to compile its first pipelines.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 /** Sequences of several chunks, with padding between; more buckets than a workgroup has invocations. */
 const cases: readonly RouteCase[] = [

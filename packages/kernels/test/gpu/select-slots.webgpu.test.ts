@@ -7,7 +7,7 @@ import { poison } from '../op-cases.ts';
 import { byPrefix, selectCases, streamsOf } from '../select-slots-cases.ts';
 
 // A software adapter takes a while to compile its first pipelines.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 describeOnWebgpu('selectSlots', (backend) => {
   beforeAll(() => openBackend(backend));

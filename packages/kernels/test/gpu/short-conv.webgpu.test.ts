@@ -7,7 +7,7 @@ import { shortConvCases, shortConvInputs, shortConvOracle, type ShortConvCase } 
 import { countStockPrograms } from './stock-programs.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 /** Windows of more than one group of taps, rows of more than one item, channels of more than one workgroup. */
 const cases: readonly ShortConvCase[] = [

@@ -5,7 +5,7 @@ import { stackParts } from '../../src/index.ts';
 import { float32, runOp } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 describeOnWebgpu('stackParts', (backend) => {
   beforeAll(() => openBackend(backend));

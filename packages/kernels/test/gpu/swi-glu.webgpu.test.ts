@@ -5,7 +5,7 @@ import { swiGlu } from '../../src/index.ts';
 import { expectToMatch, float32, poison, runOp, runOracle } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 describeOnWebgpu('swiGlu', (backend) => {
   beforeAll(() => openBackend(backend));
