@@ -1,7 +1,7 @@
 // What a sweep costs beside its jobs, and what further workers bring.
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jobsOf, type KeyedJob } from './expand.ts';
 import { serveQueue } from './queue-worker.ts';
@@ -38,6 +38,8 @@ export interface OverheadResult {
   readonly node: string;
   readonly cpu: string;
   readonly cores: number;
+  /** What other programs kept running before, in processes: 0 on a quiet machine. */
+  readonly load: number;
   readonly overhead: readonly OverheadRow[];
   readonly scaling: readonly ScalingRow[];
 }
@@ -112,6 +114,7 @@ const PER_WORKER = 10;
 
 export async function measureOverhead({ jobs, queue, onProgress }: OverheadOptions): Promise<OverheadResult> {
   const cores = availableParallelism();
+  const load = loadavg()[0] as number;
   const counts = [1, 2, 4].filter((workers) => workers <= cores);
   const ways: readonly { way: OverheadRow['way']; run: Run }[] = [
     { way: 'embedded', run: runHere },
@@ -134,13 +137,13 @@ export async function measureOverhead({ jobs, queue, onProgress }: OverheadOptio
     scaling.push({ workers, jobs: many.length, seconds, speedup });
     onProgress(`${workers} workers: ${speedup.toFixed(2)} × one`);
   }
-  return { node: process.version, cpu: cpus()[0]?.model.trim() ?? 'unknown', cores, overhead, scaling };
+  return { node: process.version, cpu: cpus()[0]?.model.trim() ?? 'unknown', cores, load, overhead, scaling };
 }
 
-export function formatOverhead({ node, cpu, cores, overhead, scaling }: OverheadResult): string {
+export function formatOverhead({ node, cpu, cores, load, overhead, scaling }: OverheadResult): string {
   return [
     `Sweeps of trivial jobs (two steps of a model four wide), with the start of the worker processes and a result file: what a job ` +
-      `costs beside itself, (seconds · workers − seconds of the jobs) / jobs. Node ${node}, ${cpu}, ${cores} cores.`,
+      `costs beside itself, (seconds · workers − seconds of the jobs) / jobs. Node ${node}, ${cpu}, ${cores} cores, other programs that computed meanwhile: ${load.toFixed(1)}.`,
     '',
     '| way | workers | jobs | seconds | overhead a job, ms |',
     '|---|---|---|---|---|',
