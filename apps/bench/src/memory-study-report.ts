@@ -7,10 +7,9 @@ import {
   type StudyPreset,
   type StudyResult,
 } from './memory-study.ts';
-import { spread } from './statistics.ts';
+import { mean, spread } from './statistics.ts';
 
 const percent = (share: number): string => (100 * share).toFixed(1);
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 const nameOf = ({ kind, slots, policy }: StudyResult): string => {
   const names = {

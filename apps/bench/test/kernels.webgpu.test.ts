@@ -4,6 +4,7 @@ import { families } from '../src/kernels/cases/index.ts';
 import { drawKernels } from '../src/kernels/figure.ts';
 import { benchKernels, formatKernels, type KernelResult, type KernelsResult } from '../src/kernels/index.ts';
 import { ratiosTo, rooflineShare, withForms } from '../src/kernels/numbers.ts';
+import { card } from './card.ts';
 
 /** `real`, `software` or `none`: what the test run has found. */
 const adapter = process.env.MNEMIX_WEBGPU;
@@ -71,16 +72,7 @@ const longer = (tokens: number, median: number): KernelResult => ({
 });
 const result: KernelsResult = {
   node: 'v20.20.0',
-  backend: {
-    name: 'webgpu',
-    adapter: { vendor: 'someone', architecture: '', description: 'card' },
-    features: [],
-    limits: {},
-    threads: 1,
-    simd: false,
-    software: false,
-    rejected: [],
-  },
+  backend: card,
   quick: false,
   ceilings: { bytesPerSecond: 1e12, flopsPerSecond: 4e13 },
   left: [{ variant: 'mixed', reason: 'the adapter has no shader-f16' }],

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { formatLmGpu } from '../src/lm-gpu/format.ts';
 import type { LmGpuResult } from '../src/lm-gpu/index.ts';
+import { card } from './card.ts';
 
 const spread = (median: number) => ({ median, min: median, max: 2 * median });
 
@@ -24,16 +25,7 @@ it('the benchmark of a language model is printed with its ratios to the portable
   } as const;
   const result: LmGpuResult = {
     node: 'v20.20.0',
-    backend: {
-      name: 'webgpu',
-      adapter: { vendor: 'someone', architecture: '', description: 'card' },
-      features: [],
-      limits: {},
-      threads: 1,
-      simd: false,
-      software: false,
-      rejected: [],
-    },
+    backend: card,
     quick: false,
     shape: {
       model: { vocabSize: 8192, width: 512, layers: 8, mixer: { type: 'gla', heads: 4 } as never, mlp: null },

@@ -1,6 +1,7 @@
 // MAD's scores: for each task the mean over its settings of the best training.
 import type { MadTaskType } from '@mnemix/tasks';
 import { groupBy, summarize, type Point } from '../report/points.ts';
+import { mean } from '../statistics.ts';
 import type { JobRecord } from '../sweep/record.ts';
 import { madPublished } from './published.ts';
 
@@ -25,7 +26,6 @@ export interface MadScore {
 }
 
 const typeOf = (point: Point): string => (point.records[0] as Point['records'][number]).job.task.type;
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 export function madScores(records: readonly JobRecord[]): readonly MadScore[] {
   const { points } = summarize(records.filter(({ job }) => job.task.type.startsWith('mad_')));

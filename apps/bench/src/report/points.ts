@@ -1,6 +1,6 @@
 // From records to points of a figure: one for each model, size and setting, at the training that serves it best.
 import type { Done, Job, JobRecord } from '../sweep/record.ts';
-import { spread, type Spread } from '../statistics.ts';
+import { mean, spread, type Spread } from '../statistics.ts';
 
 export interface Point {
   readonly family: string;
@@ -89,8 +89,6 @@ function pointOf(group: readonly JobRecord[]): Point | undefined {
 }
 
 const accuracyOf = ({ outcome }: JobRecord): number => (outcome.status === 'done' ? outcome.accuracy : 0);
-
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** Groups in the order in which their keys first come. */
 export function groupBy<T, K>(values: readonly T[], keyOf: (value: T) => K): Map<K, T[]> {

@@ -1,6 +1,7 @@
 // Two result files side by side: where one differs from the other by more than seeds differ among themselves.
 import canonicalize from 'canonicalize';
 import jstat from 'jstat';
+import { mean } from '../statistics.ts';
 import type { JobRecord } from './record.ts';
 
 /**
@@ -76,8 +77,6 @@ const accuraciesOf = (records: readonly JobRecord[]): readonly number[] =>
   records.flatMap(({ outcome }) =>
     outcome.status === 'done' ? [outcome.accuracy] : outcome.status === 'diverged' ? [0] : [],
   );
-
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** Unbiased. */
 const variance = (values: readonly number[]): number =>

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { taskOf, type Task } from '@mnemix/tasks';
 import { closeBackend, MnemixError, openBackend } from '@mnemix/tensor';
+import { mean } from '../statistics.ts';
 import { startTraining, type Routed, type Training } from '../training.ts';
 import type { CurvePoint, Failed, Job, LayerRouting, Outcome } from './record.ts';
 import { layerRouting, loadOf, routedLayers } from './routing.ts';
@@ -132,8 +133,6 @@ async function trained(job: Job, task: Task, training: Training, { curve, signal
       : {}),
   };
 }
-
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 const divergence = (step: number, loss: number): MnemixError =>
   new MnemixError({

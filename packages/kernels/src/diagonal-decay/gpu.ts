@@ -26,7 +26,7 @@ import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import pullWgsl from './pull.wgsl';
 import recurrentWgsl from './recurrent.wgsl';
 import vectorDecayWgsl from './vector-decay.wgsl';
-import vectorGateGradientWgsl from './vector-gate-gradient.wgsl';
+import vectorGateGradientWgsl from '../gpu/scan/vector-gate-gradient.wgsl';
 import vectorScoresWgsl from './vector-scores.wgsl';
 
 /** Sequences that are no longer go token by token: one dispatch, which for single tokens moves the state just once. */

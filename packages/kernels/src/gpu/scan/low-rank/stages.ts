@@ -4,7 +4,7 @@
 //
 // in chunks. The delta rule has y = βv, a = −β·erase, writes at its key only, b; the other scans have y = 0, and v at k besides.
 import { f32, u32, type GpuDispatch } from '../../kernel.ts';
-import vectorGateGradientWgsl from '../../../diagonal-decay/vector-gate-gradient.wgsl';
+import vectorGateGradientWgsl from '../vector-gate-gradient.wgsl';
 import { read, rowsOf, stage, written, writtenRowsOf } from '../stage.ts';
 import {
   chunkStage,
