@@ -1,4 +1,5 @@
 // What every mixer costs beside softmax attention: training, reading a prompt, and one more token after contexts of growing length.
+import { cpus } from 'node:os';
 import { cells } from '@mnemix/cells';
 import { buildMixer, type MixerConfig } from '@mnemix/lm';
 import { openBackend } from '@mnemix/tensor';
@@ -52,6 +53,8 @@ interface DecodeSpeed {
 }
 
 export interface SpeedResult {
+  readonly node: string;
+  readonly cpu: string;
   readonly sizes: typeof SIZES & { readonly batch: number; readonly tokens: number };
   readonly rounds: number;
   readonly rows: readonly SpeedRow[];
@@ -69,7 +72,8 @@ export async function benchSpeed({ rounds, contexts, only, onMixer }: SpeedOptio
     onMixer?.(row);
     return row;
   });
-  return { sizes: { ...SIZES, batch: BATCH, tokens: TOKENS }, rounds, rows };
+  const machine = { node: process.version, cpu: cpus()[0]?.model.trim() ?? 'unknown' };
+  return { ...machine, sizes: { ...SIZES, batch: BATCH, tokens: TOKENS }, rounds, rows };
 }
 
 function speedOf(name: string, { rounds, contexts }: Pick<SpeedOptions, 'rounds' | 'contexts'>): SpeedRow {
@@ -117,12 +121,12 @@ const inverse = ({ median, min, max }: Spread): Spread => ({
 });
 
 /** The result as Markdown. */
-export function formatSpeed({ sizes, rounds, rows }: SpeedResult): string {
+export function formatSpeed({ node, cpu, sizes, rounds, rows }: SpeedResult): string {
   const contexts = (rows[0]?.decode ?? []).map(({ context }) => context);
   const thousands = ({ median }: Spread): string => (median / 1000).toFixed(1);
   return [
     `One layer of each mixer: width ${sizes.width}, ${sizes.heads} heads of ${sizes.width / sizes.heads}, windows of ${sizes.window} tokens, ${sizes.slots} slots; ` +
-      `WASM on one thread, float32. Training (forward and backward) and prompt (forward) over ${sizes.batch} sequences of ` +
+      `Node ${node}, ${cpu}, WASM on one thread, float32. Training (forward and backward) and prompt (forward) over ${sizes.batch} sequences of ` +
       `${sizes.tokens} tokens; decoding of one token for one sequence. Medians of ${rounds} rounds (decoding: ${2 * rounds}); × is ` +
       "attention's time over the mixer's in the same round, with the smallest and the largest: above 1 is faster than attention.",
     '',

@@ -129,6 +129,20 @@ describe('comparison with published points', () => {
     ]);
   });
 
+  it('counts the state as the published sizes do, without short convolutions', () => {
+    const lm: Job['lm'] = {
+      vocabSize: 8192,
+      width: 64,
+      layers: 2,
+      mlp: null,
+      mixer: [{ type: 'convolution' }, { type: 'delta_net', heads: 2, expandK: 1, expandV: 1 }],
+    };
+    const job = { ...atProtocol, family: 'delta_net', lm };
+    expect(
+      compareWithPublished(summarize([record(job, 1e-3, done(0.8, { stateBytes: 12_032 }))]).points),
+    ).toMatchObject([{ stateBytes: 8960, published: { stateBytes: 8900 } }]);
+  });
+
   it('compares nothing across protocols', () => {
     expect(compareWithPublished(summarize([record({}, 1e-3, done(0.8))]).points)).toEqual([]);
   });

@@ -21,11 +21,18 @@ export interface DeviceCeilings {
   readonly flopsPerSecond: number;
 }
 
+/** What a table of kernels needs of a span. */
+type KernelSpan = Omit<DeviceSpan, 'op' | 'start'>;
+
 /** The time of each kernel on the device, the slowest first. */
-export function deviceKernelTimes({ device }: Pick<DeviceProfile, 'device'>): DeviceKernelTime[] {
-  const byName = new Map<string, DeviceSpan[]>();
+export function deviceKernelTimes({
+  device,
+}: {
+  readonly device: readonly KernelSpan[];
+}): DeviceKernelTime[] {
+  const byName = new Map<string, KernelSpan[]>();
   for (const span of device) byName.set(span.name, [...(byName.get(span.name) ?? []), span]);
-  const sum = (spans: readonly DeviceSpan[], of: (span: DeviceSpan) => number): number =>
+  const sum = (spans: readonly KernelSpan[], of: (span: KernelSpan) => number): number =>
     spans.reduce((total, span) => total + of(span), 0);
   const all = sum(device, ({ milliseconds }) => milliseconds);
   const times = Array.from(byName, ([name, spans]) => {

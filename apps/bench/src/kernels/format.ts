@@ -12,7 +12,7 @@ export function formatKernels(result: KernelsResult): string {
     `Kernels on ${[vendor, architecture, description].filter(Boolean).join(' ')}${backend.software ? ', a software adapter' : ''}, Node ${node}.`,
     quick
       ? 'Tiny shapes, run once: this says that the kernels work, and nothing about their speed.'
-      : 'Milliseconds of the kernels by timestamps, without what lies between them: the median of the rounds (fastest – slowest).',
+      : 'Milliseconds on the device, of what was recorded once and is replayed without JavaScript in between: the median of the rounds (fastest – slowest). On the wall: with JavaScript.',
     `Measured on the device: a copy moves ${(ceilings.bytesPerSecond / 1e9).toFixed(0)} GB/s, multiply-adds in float32 run at ` +
       `${(ceilings.flopsPerSecond / 1e12).toFixed(2)} TFLOP/s. The share of the roofline is held against these; matrix units in half precision may exceed it.`,
     '',

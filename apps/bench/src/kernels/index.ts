@@ -3,7 +3,6 @@ import { measureCeilings } from '@mnemix/kernels';
 import {
   assertBackendHealthy,
   closeBackend,
-  deviceKernelTimes,
   disposeTree,
   div,
   openBackend,
@@ -16,7 +15,6 @@ import {
   tidy,
   type BackendReport,
   type DeviceCeilings,
-  type DeviceKernelTime,
   type DeviceProfile,
   type Precision,
   type Tensor,
@@ -25,6 +23,7 @@ import type { Cost, Inputs, KernelCase, Prepared } from './case.ts';
 import { families, type Family } from './cases/index.ts';
 import { noiseTensor } from './data.ts';
 import { formsOf, runnerOf, type Form, type FormName, type Pass } from './forms.ts';
+import type { Spread } from '../statistics.ts';
 import { CAREFUL, measure, QUICK, type Timing } from './measure.ts';
 
 export { formatKernels } from './format.ts';
@@ -48,8 +47,6 @@ export interface KernelResult extends Pick<KernelCase, 'family' | 'op' | 'shape'
   readonly error?: number;
   /** The largest relative RMS difference of a gradient of ours from that of the portable form. */
   readonly gradientDifference?: number;
-  /** Where the time of ours goes. */
-  readonly kernels?: readonly DeviceKernelTime[];
 }
 
 export interface KernelsResult {
@@ -170,8 +167,9 @@ async function attempt(
         names.map((name) => [name, runnerOf(forms[name] as Form, pass)]),
       ) as Partial<Record<FormName, () => void>>;
       const timings = await measure<FormName>(runners, quick ? QUICK : CAREFUL);
-      const kernels = runners.ours && timings.ours?.kernels && (await profileDevice(runners.ours));
-      if (kernels) onProfile?.(`${op} ${shape} ${precision} ${pass}`, kernels);
+      if (onProfile && runners.ours && timings.ours?.device) {
+        onProfile(`${op} ${shape} ${precision} ${pass}`, await profileDevice(runners.ours));
+      }
       const checks = runners.ours ? await check(pass, prepared, forms, isAlone) : {};
       results.push({
         family,
@@ -186,7 +184,6 @@ async function attempt(
         failures: failures[pass],
         cost,
         ...checks,
-        ...(kernels && { kernels: deviceKernelTimes(kernels) }),
       });
     }
     return results;
@@ -219,10 +216,8 @@ async function settled(): Promise<void> {
   assertBackendHealthy();
 }
 
-function scaled({ kernels, device, wall, dispatches }: Timing, scale: number): FormTiming {
-  if (scale === 1)
-    return { wall, ...(device && { device }), ...(kernels && { kernels, dispatches }) } as Timing;
-  const times = <T extends { median: number; min: number; max: number }>({ median, min, max }: T) => ({
+function scaled({ device, wall, dispatches, kernels }: Timing, scale: number): FormTiming {
+  const times = ({ median, min, max }: Spread): Spread => ({
     median: median * scale,
     min: min * scale,
     max: max * scale,
@@ -230,8 +225,10 @@ function scaled({ kernels, device, wall, dispatches }: Timing, scale: number): F
   return {
     wall: times(wall),
     ...(device && { device: times(device) }),
-    ...(kernels && dispatches && { kernels: times(kernels), dispatches: Math.round(dispatches * scale) }),
-    scale,
+    ...(dispatches !== undefined && { dispatches: Math.round(dispatches * scale) }),
+    // A part of the tokens says nothing of the kernels of the whole.
+    ...(kernels && scale === 1 && { kernels }),
+    ...(scale !== 1 && { scale }),
   };
 }
 

@@ -1,15 +1,22 @@
-// Measures forms of the same computation beside each other: time of their kernels and from first to last on the device's own clock,
-// and time on the wall.
-import { deviceMilliseconds, profileDevice, type DeviceProfile } from '@mnemix/tensor';
+// Measures forms of the same computation beside each other: on the device's own clock, replayed without JavaScript in between, and on
+// the wall, with it.
+import {
+  deviceKernelTimes,
+  deviceMilliseconds,
+  recordDevice,
+  type DeviceKernelTime,
+  type DeviceProfile,
+  type DeviceReplay,
+} from '@mnemix/tensor';
 import { spread, type Spread } from '../statistics.ts';
 
 export interface Timing {
-  /** Milliseconds of all dispatches of one run, without what lies between them; absent where the device has no clock. */
-  readonly kernels?: Spread;
-  /** How many dispatches those were. */
-  readonly dispatches?: number;
-  /** Milliseconds of one run between the device's own timestamps, of many in a row; gaps included. */
+  /** Milliseconds of the device for one run, gaps between dispatches included; absent where the device has no clock. */
   readonly device?: Spread;
+  /** How many dispatches a run has. */
+  readonly dispatches?: number;
+  /** Where the device's time goes. */
+  readonly kernels?: readonly DeviceKernelTime[];
   /** Milliseconds of one run, from the first command to the last result, of many in a row. */
   readonly wall: Spread;
 }
@@ -45,85 +52,84 @@ export const QUICK: MeasureOptions = {
  */
 export async function measure<Name extends string>(
   forms: Readonly<Partial<Record<Name, () => void>>>,
-  { rounds, roundMilliseconds, warmUpMilliseconds, mostMilliseconds }: MeasureOptions,
+  options: MeasureOptions,
 ): Promise<Partial<Record<Name, Timing>>> {
+  const walls = await inTurns(
+    mapForms(forms, (form) => (count: number) => wallOf(form, count)),
+    options,
+  );
+  if ((await deviceMilliseconds(() => {})) === undefined) return mapForms(walls, (wall) => ({ wall }));
+  const replays = new Map<Name, DeviceReplay>();
+  try {
+    for (const [name, form] of entriesOf(forms)) replays.set(name, await recordDevice(form));
+    const replayed = Object.fromEntries(replays) as Partial<Record<Name, DeviceReplay>>;
+    const devices = await inTurns(
+      mapForms(replayed, ({ time }) => time),
+      options,
+    );
+    const timings: Partial<Record<Name, Timing>> = {};
+    for (const [name, { dispatches, profile }] of replays) {
+      const [wall, device] = [walls[name] as Spread, devices[name] as Spread];
+      timings[name] = {
+        wall,
+        device,
+        dispatches: dispatches.length,
+        kernels: deviceKernelTimes({ device: await profile(options.rounds) }),
+      };
+    }
+    return timings;
+  } finally {
+    for (const replay of replays.values()) replay.dispose();
+  }
+}
+
+/** Milliseconds of one run, on average over `count` in a row. */
+type Clock = (count: number) => Promise<number>;
+
+async function inTurns<Name extends string>(
+  clocks: Readonly<Partial<Record<Name, Clock>>>,
+  { rounds, roundMilliseconds, warmUpMilliseconds, mostMilliseconds }: MeasureOptions,
+): Promise<Partial<Record<Name, Spread>>> {
   const states = [];
-  for (const [name, form] of Object.entries<(() => void) | undefined>(forms)) {
-    if (!form) continue;
-    const { wall } = await timeOf(form, 1);
-    const repeats = Math.max(1, Math.ceil(roundMilliseconds / wall));
-    const most = Math.max(1, Math.min(rounds, Math.floor(mostMilliseconds / (repeats * wall))));
-    states.push({
-      name: name as Name,
-      form,
-      repeats,
-      most,
-      times: [] as RoundTime[],
-      kernels: [] as Kernels[],
-    });
+  for (const [name, clock] of entriesOf(clocks)) {
+    const once = await clock(1);
+    const repeats = Math.max(1, Math.ceil(roundMilliseconds / once));
+    const most = Math.max(1, Math.min(rounds, Math.floor(mostMilliseconds / (repeats * once))));
+    states.push({ name, clock, repeats, most, times: [] as number[] });
   }
   for (let round = 0; round < rounds; round++) {
-    for (const { form, repeats, most, times } of states) {
+    for (const { clock, repeats, most, times } of states) {
       if (round >= most) continue;
-      await loadFor(form, repeats, round === 0 ? warmUpMilliseconds : warmUpMilliseconds / 10);
-      times.push(await timeOf(form, repeats));
+      // A device that has waited is slow at first.
+      const until = performance.now() + (round === 0 ? warmUpMilliseconds : warmUpMilliseconds / 10);
+      while (performance.now() < until) await clock(repeats);
+      times.push(await clock(repeats));
     }
   }
-  for (const { form, repeats, most, kernels } of states) {
-    for (let round = 0; round < Math.min(5, most); round++) {
-      // The form before may have left the device waiting, and slow.
-      await loadFor(form, repeats, round === 0 ? warmUpMilliseconds : warmUpMilliseconds / 10);
-      const found = await kernelsOf(form);
-      if (found) kernels.push(found);
-    }
-  }
-  return Object.fromEntries(
-    states.map(({ name, times, kernels }) => {
-      const device = times.flatMap((time) => time.device ?? []);
-      const timing: Timing = {
-        wall: spread(times.map(({ wall }) => wall)),
-        ...(device.length > 0 && { device: spread(device) }),
-        ...(kernels.length > 0 && {
-          kernels: spread(kernels.map(({ milliseconds }) => milliseconds)),
-          dispatches: (kernels[0] as Kernels).dispatches,
-        }),
-      };
-      return [name, timing];
-    }),
-  ) as Partial<Record<Name, Timing>>;
+  return Object.fromEntries(states.map(({ name, times }) => [name, spread(times)])) as Partial<
+    Record<Name, Spread>
+  >;
 }
 
-/** Keeps the device busy, so that it clocks itself up. */
-async function loadFor(form: () => void, repeats: number, milliseconds: number): Promise<void> {
-  const until = performance.now() + milliseconds;
-  while (performance.now() < until) await timeOf(form, repeats);
-}
-
-interface RoundTime {
-  readonly wall: number;
-  readonly device: number | undefined;
-}
-
-/** Of one run, on average over `count` in a row. */
-async function timeOf(form: () => void, count: number): Promise<RoundTime> {
+async function wallOf(form: () => void, count: number): Promise<number> {
   const start = performance.now();
-  const device = await deviceMilliseconds(() => {
+  await deviceMilliseconds(() => {
     for (let i = 0; i < count; i++) form();
   });
-  return { wall: (performance.now() - start) / count, device: device && device / count };
+  return (performance.now() - start) / count;
 }
 
-interface Kernels {
-  readonly milliseconds: number;
-  readonly dispatches: number;
-}
+const entriesOf = <Name extends string, T>(forms: Readonly<Partial<Record<Name, T>>>): [Name, T][] =>
+  (Object.entries(forms) as [Name, T | undefined][]).filter(
+    (entry): entry is [Name, T] => entry[1] !== undefined,
+  );
+
+const mapForms = <Name extends string, T, U>(
+  forms: Readonly<Partial<Record<Name, T>>>,
+  make: (form: T) => U,
+): Partial<Record<Name, U>> =>
+  Object.fromEntries(entriesOf(forms).map(([name, form]) => [name, make(form)])) as Partial<Record<Name, U>>;
 
 /** Of a profile. */
 export const kernelMilliseconds = ({ device }: Pick<DeviceProfile, 'device'>): number =>
   device.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-
-async function kernelsOf(form: () => void): Promise<Kernels | undefined> {
-  if ((await deviceMilliseconds(() => {})) === undefined) return undefined;
-  const profile = await profileDevice(form);
-  return { milliseconds: kernelMilliseconds(profile), dispatches: profile.device.length };
-}

@@ -5,8 +5,8 @@ import type { FormName } from './forms.ts';
 import type { KernelResult } from './index.ts';
 import type { Timing } from './measure.ts';
 
-/** Time of the kernels, or of the whole where the device has no clock. */
-export const deviceTime = ({ kernels, device, wall }: Timing): Spread => kernels ?? device ?? wall;
+/** Time on the device, or on the wall where the device has no clock. */
+export const deviceTime = ({ device, wall }: Timing): Spread => device ?? wall;
 
 /** How many times as long another form takes as ours, on the device and on the wall. */
 export function ratiosTo(

@@ -16,6 +16,11 @@ export interface BufferPoolOptions {
   readonly isRecording: () => boolean;
   /** Told when the device has no memory for a buffer; WebGPU says so only later. */
   readonly onFailure: (failure: MnemixError) => void;
+  /**
+   * For recordings: what was free stays as it is until the pool is disposed of. Small buffers, which may hold what the host has sent,
+   * are not used again; large ones are.
+   */
+  readonly isRecorded?: boolean;
 }
 
 /**
@@ -47,8 +52,14 @@ export class BufferPool {
 
   constructor(private readonly options: BufferPoolOptions) {}
 
+  /** Another pool for the same device, for what is recorded to be done again. */
+  recorded(): BufferPool {
+    return new BufferPool({ ...this.options, isRecorded: true });
+  }
+
   acquireBuffer(size: number, usage: number, mappedAtCreation = false, reuse = true): GPUBuffer {
-    const found = reuse ? this.freeOf.get(keyOf({ size, usage }))?.pop() : undefined;
+    const isReused = reuse && !(this.options.isRecorded && size < LARGE_BYTES);
+    const found = isReused ? this.freeOf.get(keyOf({ size, usage }))?.pop() : undefined;
     if (found) {
       this.free.delete(found);
       this.numFreeBuffers--;
@@ -76,7 +87,7 @@ export class BufferPool {
     else this.freeOf.set(key, [buffer]);
     this.free.set(buffer, this.period);
     this.numFreeBuffers++;
-    this.timer ??= later(() => this.endPeriod());
+    if (!this.options.isRecorded) this.timer ??= later(() => this.endPeriod());
   }
 
   /** Destroys what has been free for the whole of the period. */
@@ -118,7 +129,7 @@ export class BufferPool {
   private create(size: number, usage: number, mappedAtCreation: boolean): GPUBuffer {
     const most = MOST_OF_PEAK * Math.max(this.lastPeak, this.peak, this.numBytesUsed + size);
     for (const buffer of this.free.keys()) {
-      if (this.numBytesAllocated + size <= most) break;
+      if (this.options.isRecorded || this.numBytesAllocated + size <= most) break;
       this.destroyFree(buffer);
     }
     const { device, onFailure } = this.options;

@@ -13,5 +13,6 @@ export {
   type DeviceSpan,
   type DeviceWork,
 } from './webgpu-profile.ts';
+export { recordDevice, type DeviceReplay } from './webgpu-replay.ts';
 export { currentDevice, submitRecorded, type Submitter } from './webgpu-submit.ts';
 export { deviceMilliseconds } from './webgpu-time.ts';

@@ -3,6 +3,7 @@
 import { engine } from '@tensorflow/tfjs-core';
 import { MnemixError } from '../errors.ts';
 import { recordKernels, type HostSpan } from '../profile.ts';
+import { Stamps, type PassStamps } from './webgpu-stamps.ts';
 import { submitRecorded, type Submitter } from './webgpu-submit.ts';
 
 /** What a dispatch is, as far as its profile is concerned. */
@@ -33,18 +34,16 @@ export interface DeviceProfile {
   readonly milliseconds: number;
 }
 
-/** What WebGPU allows in one set. */
-const QUERIES = 4096;
-const STAMP_BYTES = BigUint64Array.BYTES_PER_ELEMENT;
-
 interface Recording {
-  readonly device: GPUDevice;
-  readonly sets: GPUQuerySet[];
+  readonly stamps: Stamps;
   readonly work: (DeviceWork & { readonly op: string })[];
   readonly currentOp: () => string;
 }
 
 const recordings = new WeakMap<object, Recording>();
+
+/** Told of every dispatch of a backend, before it. */
+export const workListeners = new WeakMap<object, (work: DeviceWork) => void>();
 
 /**
  * What the next pass has to be begun with, so that the one dispatch in it is timed; `undefined` while no profile is taken.
@@ -55,18 +54,11 @@ export function passTimestamps(
   backend: object,
   work: () => DeviceWork,
 ): GPUComputePassTimestampWrites | undefined {
+  workListeners.get(backend)?.(work());
   const recording = recordings.get(backend);
   if (!recording) return undefined;
-  const index = 2 * recording.work.length;
-  if (index % QUERIES === 0) {
-    recording.sets.push(recording.device.createQuerySet({ type: 'timestamp', count: QUERIES }));
-  }
   recording.work.push({ ...work(), op: recording.currentOp() });
-  return {
-    querySet: recording.sets.at(-1) as GPUQuerySet,
-    beginningOfPassWriteIndex: index % QUERIES,
-    endOfPassWriteIndex: (index % QUERIES) + 1,
-  };
+  return recording.stamps.next();
 }
 
 /**
@@ -89,64 +81,40 @@ export async function profileDevice(run: () => void | Promise<void>): Promise<De
   submitRecorded(backend);
   await device.queue.onSubmittedWorkDone();
   const { host, currentOp, stop } = recordKernels();
-  const recording: Recording = { device, sets: [], work: [], currentOp: () => currentOp() ?? '' };
+  const stamps = new Stamps(device);
+  const recording: Recording = { stamps, work: [], currentOp: () => currentOp() ?? '' };
   recordings.set(backend, recording);
   const start = performance.now();
   try {
     await run();
     submitRecorded(backend);
     await device.queue.onSubmittedWorkDone();
+  } catch (error) {
+    stamps.destroy();
+    throw error;
   } finally {
     recordings.delete(backend);
     stop();
   }
   const milliseconds = performance.now() - start;
-  try {
-    const stamps = await stampsOf(recording);
-    const first = stamps[0] ?? 0n;
-    const since = (stamp = first): number => Number(stamp - first) / 1e6;
-    let free = 0;
-    return {
-      device: recording.work.map((work, i) => {
-        // A pass may begin while the one before it is still at work: that time is not its own.
-        const begin = Math.max(free, since(stamps[2 * i]));
-        free = Math.max(begin, since(stamps[2 * i + 1]));
-        return { ...work, start: begin, milliseconds: free - begin };
-      }),
-      host: host(),
-      milliseconds,
-    };
-  } finally {
-    for (const set of recording.sets) set.destroy();
-  }
+  const times = await stamps.take();
+  const spans = spansOf(recording.work, times);
+  return { device: spans, host: host(), milliseconds };
 }
 
-/** In nanoseconds, two for each dispatch. */
-async function stampsOf({ device, sets, work }: Recording): Promise<BigUint64Array> {
-  if (work.length === 0) return new BigUint64Array();
-  const bytes = STAMP_BYTES * QUERIES * sets.length;
-  const resolved = device.createBuffer({
-    size: bytes,
-    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+/** Of dispatches that had a pass each. */
+export function spansOf<Work>(
+  work: readonly Work[],
+  stamps: readonly PassStamps[],
+): (Work & { readonly start: number; readonly milliseconds: number })[] {
+  const first = stamps[0]?.[0] ?? 0n;
+  const since = (stamp: bigint): number => Number(stamp - first) / 1e6;
+  let free = 0;
+  return work.map((each, i) => {
+    const [begin, end] = stamps[i] as PassStamps;
+    // A pass may begin while the one before it is still at work: that time is not its own.
+    const start = Math.max(free, since(begin));
+    free = Math.max(start, since(end));
+    return { ...each, start, milliseconds: free - start };
   });
-  const readable = device.createBuffer({
-    size: bytes,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  });
-  try {
-    const encoder = device.createCommandEncoder();
-    let left = 2 * work.length;
-    sets.forEach((set, i) => {
-      // A query that was never written cannot be resolved everywhere.
-      encoder.resolveQuerySet(set, 0, Math.min(QUERIES, left), resolved, i * QUERIES * STAMP_BYTES);
-      left -= QUERIES;
-    });
-    encoder.copyBufferToBuffer(resolved, 0, readable, 0, bytes);
-    device.queue.submit([encoder.finish()]);
-    await readable.mapAsync(GPUMapMode.READ);
-    return new BigUint64Array(readable.getMappedRange().slice(0));
-  } finally {
-    resolved.destroy();
-    readable.destroy();
-  }
 }

@@ -114,7 +114,8 @@ function installPool(instance: KernelBackend, device: GPUDevice, onFailure: Watc
   backend.bufferManager = pool;
   backend.submitQueue = () => {
     submitQueue.call(backend);
-    pool.afterSubmit();
+    // Whose turn it is now: a recording has a pool of its own.
+    backend.bufferManager.afterSubmit();
   };
 }
 
