@@ -62,22 +62,32 @@ export function passTimestamps(
 }
 
 /**
+ * The current backend.
+ *
+ * @throws MnemixError `backend` where it has no clock: not WebGPU, or no `timestamp-query`
+ */
+export function clockedBackend<Backend extends Submitter>(where: string): Backend {
+  const backend = engine().backend as unknown as Partial<Backend>;
+  if (!backend.device?.features.has('timestamp-query')) {
+    throw new MnemixError({
+      code: 'backend',
+      where,
+      message: 'the current backend cannot time what it dispatches.',
+      fix: "Open 'webgpu' on a device with timestamp queries; profileKernels times the other backends.",
+    });
+  }
+  return backend as Backend;
+}
+
+/**
  * Runs `run` and times every dispatch of it on the device: ours and tfjs's. See `deviceKernelTimes` and `deviceTrace` for what to
  * make of it. A dispatch has a pass of its own meanwhile, so that the whole takes longer than it does otherwise.
  *
  * @throws MnemixError `backend` where the current backend has no such clock: not WebGPU, or no `timestamp-query`
  */
 export async function profileDevice(run: () => void | Promise<void>): Promise<DeviceProfile> {
-  const backend = engine().backend as unknown as Submitter;
-  const { device } = backend as Partial<Submitter>;
-  if (!device?.features.has('timestamp-query')) {
-    throw new MnemixError({
-      code: 'backend',
-      where: 'profileDevice',
-      message: 'the current backend cannot time what it dispatches.',
-      fix: "Open 'webgpu' on a device with timestamp queries; profileKernels times the other backends.",
-    });
-  }
+  const backend = clockedBackend<Submitter>('profileDevice');
+  const { device } = backend;
   submitRecorded(backend);
   await device.queue.onSubmittedWorkDone();
   const { host, currentOp, stop } = recordKernels();

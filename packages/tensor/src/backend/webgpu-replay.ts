@@ -1,9 +1,13 @@
 // What a WebGPU device was told to do, to be done again without JavaScript in between. A device that waits for its commands clocks
 // itself down and takes several times as long for the same kernel, so only a replay says what kernels take.
-import { engine } from '@tensorflow/tfjs-core';
-import { MnemixError } from '../errors.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { spansOf, workListeners, type DeviceSpan, type DeviceWork } from './webgpu-profile.ts';
+import {
+  clockedBackend,
+  spansOf,
+  workListeners,
+  type DeviceSpan,
+  type DeviceWork,
+} from './webgpu-profile.ts';
 import { Stamps, type PassStamps } from './webgpu-stamps.ts';
 import { submitRecorded, type Submitter } from './webgpu-submit.ts';
 
@@ -40,16 +44,8 @@ interface Recorder extends Submitter {
  * @throws MnemixError `backend` where the current backend is not WebGPU with `timestamp-query`
  */
 export async function recordDevice(run: () => void): Promise<DeviceReplay> {
-  const backend = engine().backend as unknown as Recorder;
-  const { device } = backend as Partial<Recorder>;
-  if (!device?.features.has('timestamp-query')) {
-    throw new MnemixError({
-      code: 'backend',
-      where: 'recordDevice',
-      message: 'the current backend cannot time what it dispatches.',
-      fix: "Open 'webgpu' on a device with timestamp queries.",
-    });
-  }
+  const backend = clockedBackend<Recorder>('recordDevice');
+  const { device } = backend;
   submitRecorded(backend);
   await device.queue.onSubmittedWorkDone();
   const { bufferManager } = backend;
@@ -108,10 +104,12 @@ export async function recordDevice(run: () => void): Promise<DeviceReplay> {
       });
       const spans = spansOf(work, stamps);
       return dispatches.map((_, i) => {
-        const same = spans.filter((_, j) => j % dispatches.length === i);
-        return same.sort((a, b) => a.milliseconds - b.milliseconds)[
-          Math.floor(rounds / 2)
-        ] as (typeof same)[0];
+        const same = Array.from(
+          { length: rounds },
+          (_, round) => spans[round * dispatches.length + i] as (typeof spans)[0],
+        );
+        same.sort((a, b) => a.milliseconds - b.milliseconds);
+        return same[Math.floor(rounds / 2)] as (typeof spans)[0];
       });
     },
     dispose: () => pool.dispose(),
