@@ -5,7 +5,6 @@ import {
   deviceMilliseconds,
   recordDevice,
   type DeviceKernelTime,
-  type DeviceProfile,
   type DeviceReplay,
 } from '@mnemix/tensor';
 import { spread, type Spread } from '../statistics.ts';
@@ -129,7 +128,3 @@ const mapForms = <Name extends string, T, U>(
   make: (form: T) => U,
 ): Partial<Record<Name, U>> =>
   Object.fromEntries(entriesOf(forms).map(([name, form]) => [name, make(form)])) as Partial<Record<Name, U>>;
-
-/** Of a profile. */
-export const kernelMilliseconds = ({ device }: Pick<DeviceProfile, 'device'>): number =>
-  device.reduce((sum, { milliseconds }) => sum + milliseconds, 0);

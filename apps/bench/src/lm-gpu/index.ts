@@ -25,7 +25,6 @@ import {
   type Tensor2D,
 } from '@mnemix/tensor';
 import { whole } from '../kernels/data.ts';
-import { kernelMilliseconds } from '../kernels/measure.ts';
 import { spread, type Spread } from '../statistics.ts';
 import { countReads } from './reads.ts';
 
@@ -390,3 +389,6 @@ async function profileOf(run: () => void): Promise<DeviceProfile | undefined> {
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const kernelMilliseconds = ({ device }: Pick<DeviceProfile, 'device'>): number =>
+  device.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
