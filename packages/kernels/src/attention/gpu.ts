@@ -1,5 +1,5 @@
 // Attention on WebGPU: a pass for each place that keys of a group lie in, one after the other on the same output.
-import { gpuKernel } from '../gpu/bridge.ts';
+import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { read, rowsOf, stage, written, writtenRowsOf, type Stage } from '../gpu/scan/stage.ts';
 import { clearRows } from '../gpu/scan/stages.ts';
@@ -8,6 +8,14 @@ import forwardWgsl from './forward.wgsl';
 import gradientOperandsWgsl from './gradient-operands.wgsl';
 import keyGradientWgsl from './key-gradient.wgsl';
 import mergeWgsl from './merge.wgsl';
+import {
+  isForMixed,
+  mixedForward,
+  mixedKeyGradient,
+  mixedQueryGradient,
+  packing,
+  type Packing,
+} from './mixed.ts';
 import { blocksOf, type Attrs, type Inputs } from './op.ts';
 import passWgsl from './pass.wgsl';
 import queryGradientWgsl from './query-gradient.wgsl';
@@ -32,6 +40,8 @@ const LEAST_KEYS = 256;
 /** What a large device runs at once. */
 const ENOUGH_WORKGROUPS = 256;
 const MAX_GROUPS = 4096;
+/** Workgroups of stats.wgsl, each of which leaves a largest value. */
+const PARTIALS = 512;
 /** Stands for Infinity among distances. */
 const ANYWHERE = 2 ** 30;
 
@@ -170,14 +180,14 @@ const passStage = (
 /** Vectors of columns that an invocation has sums of. */
 const vectorsOf = ({ headWidth }: Attrs): number => Math.ceil(headWidth / TILE);
 
-const sequenceTable = (shapes: Shapes, { count }: Attrs): GpuDispatch => ({
+const sequenceTable = (shapes: Shapes, { count }: Attrs, isPacked: boolean): GpuDispatch => ({
   kernel: {
     name: 'Attention sequences',
     wgsl: sequenceTableWgsl,
     bindings: ['read', 'read', 'read', 'write'],
   },
   buffers: ['starts', 'lengths', shapes['position'] ? 'position' : 'starts', 'sequences'],
-  uniforms: [u32(count), u32(Number(shapes['position'] !== undefined))],
+  uniforms: [u32(count), u32(Number(shapes['position'] !== undefined)), u32(Number(isPacked))],
   workgroups: [Math.ceil(count / 64)],
 });
 
@@ -255,96 +265,151 @@ function readPass(pass: Pass, attrs: Attrs, continues: boolean): GpuDispatch[] {
 const clear = (name: string, width: number, { rows, uniform }: Attrs): GpuDispatch[] =>
   uniform ? [] : [clearRows(name, rows, width)];
 
-export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs, device }): GpuPlan | string => {
+type Call = Omit<PlanCall<Inputs, Attrs>, 'shapes'> & { readonly shapes: Shapes };
+
+/** Passes that go to the matrix units. */
+const mixedOf = (passes: readonly Pass[], { attrs, device, precision }: Call): readonly Pass[] =>
+  precision === 'mixed' && isForMixed(attrs, device) ? passes.filter(({ place }) => place === 'rows') : [];
+
+/** Each tensor once. */
+const packedOnce = (packings: readonly Packing[]): Packing[] => [
+  ...new Map(packings.map((each) => [each.tensor, each])).values(),
+];
+
+export function forwardPlan(call: Call): GpuPlan | string {
+  const { shapes, attrs, device } = call;
   const reason = obstacle(attrs, device);
   if (reason) return reason;
-  const { rows, heads, headWidth } = attrs;
+  const { rows, heads, kvHeads, headWidth } = attrs;
   const passes = passesOf(shapes, attrs);
+  const mixed = mixedOf(passes, call);
   const parts = Math.max(...passes.map((pass) => (isOfFew(pass, attrs) ? splitsOf(pass, attrs) : 1)));
+  const packings = mixed.flatMap(({ queries, keys, values }): Packing[] => [
+    { tensor: queries, heads },
+    { tensor: keys, heads: kvHeads },
+    { tensor: values, heads: kvHeads },
+  ]);
+  const made = packing(packedOnce(packings), attrs, PARTIALS);
   return {
     outputs: {
       o: { shape: [rows, heads * headWidth] },
       logSumExp: { shape: [rows, heads] },
       weights: { shape: [0] },
     },
-    scratch: { sequences: sequencesOf(attrs), ...scratchOf(parts, attrs) },
+    scratch: { sequences: sequencesOf(attrs), ...scratchOf(parts, attrs), ...made.scratch },
     dispatches: [
-      sequenceTable(shapes, attrs),
-      ...passes.flatMap((pass, i) => readPass(pass, attrs, i > 0)),
+      sequenceTable(shapes, attrs, mixed.length > 0),
+      ...made.dispatches,
+      ...passes.flatMap((pass, i) =>
+        mixed.includes(pass) ? [mixedForward(pass, attrs, i > 0)] : readPass(pass, attrs, i > 0),
+      ),
       ...clear('o', heads * headWidth, attrs),
     ],
   };
-});
+}
+
+export const forward = gpuKernel<Inputs, Attrs>((call) => forwardPlan(call as Call));
 
 const gradientOf = (name: string): string => `d ${name}`;
 
-export const backward = gpuKernel<Inputs, Attrs>(
-  ({ shapes, attrs, device }): GpuPlan | string | undefined => {
-    // The portable form has read, and kept the weights.
-    if (shapes['logSumExp'] === undefined) return undefined;
-    const reason = obstacle(attrs, device);
-    if (reason) return reason;
-    const { rows, heads, kvHeads, headWidth, count } = attrs;
-    const passes = passesOf(shapes, attrs);
-    const names = Object.keys(shapes).filter((name) => /^(queries|keys|values|farKeys)/.test(name));
-    const before = { dO: rowsOf('dO', 'headWidth'), stats: read('stats', 'vec2f') };
-    const firstWith = (part: 'queries' | 'values', i: number): boolean =>
-      passes.findIndex((pass) => pass[part] === passes[i]?.[part]) === i;
-    return {
-      outputs: Object.fromEntries(
-        names.map((name) => [gradientOf(name), { shape: shapes[name] as readonly number[] }]),
-      ),
-      scratch: { sequences: sequencesOf(attrs), stats: { shape: [rows, heads, 2] } },
-      dispatches: [
-        sequenceTable(shapes, attrs),
-        passStage(attrs, undefined, {
-          name: 'stats',
-          parts: [statsWgsl],
-          bindings: {
-            o: rowsOf('o', 'headWidth'),
-            dO: rowsOf('dO', 'headWidth'),
-            logSumExp: read('logSumExp'),
-            stats: written('stats', 'vec2f'),
-          },
-          workgroups: [Math.min(MAX_GROUPS, Math.ceil((rows * heads) / 64))],
-        }),
-        ...passes.flatMap((pass, i) => {
-          const parts = tilesOf(pass, attrs);
-          return [
-            passStage(attrs, pass, {
-              name: 'query gradient',
-              vectors: vectorsOf(attrs),
-              parts: [tileWgsl, gradientOperandsWgsl, queryGradientWgsl],
-              bindings: {
-                ...operands(pass),
-                ...before,
-                dQ: writtenRowsOf(gradientOf(pass.queries), 'headWidth'),
-              },
-              told: { continues: !firstWith('queries', i), parts },
-              workgroups: [pass.blocks * parts, heads, count],
-            }),
-            passStage(attrs, pass, {
-              name: 'key gradient',
-              vectors: vectorsOf(attrs),
-              parts: [tileWgsl, gradientOperandsWgsl, keyGradientWgsl],
-              bindings: {
-                ...operands(pass),
-                ...before,
-                dK: writtenRowsOf(gradientOf(pass.keys), 'headWidth'),
-                dV: writtenRowsOf(gradientOf(pass.values), 'headWidth'),
-              },
-              told: { continues: !firstWith('values', i) },
-              workgroups: [pass.keyBlocks * Math.ceil(pass.size / TILE), kvHeads, count],
-            }),
-          ];
-        }),
-        ...names.flatMap((name) => {
-          const isOfRows = (shapes[name] as readonly number[]).length === 2;
-          return isOfRows
-            ? clear(gradientOf(name), (name.startsWith('queries') ? heads : kvHeads) * headWidth, attrs)
-            : [];
-        }),
-      ],
-    };
-  },
-);
+/** Both gradients of a pass. */
+function gradientPass(
+  pass: Pass,
+  attrs: Attrs,
+  continues: { readonly queries: boolean; readonly values: boolean },
+): GpuDispatch[] {
+  const { heads, kvHeads, count } = attrs;
+  const parts = tilesOf(pass, attrs);
+  const before = { dO: rowsOf('dO', 'headWidth'), stats: read('stats', 'vec2f') };
+  return [
+    passStage(attrs, pass, {
+      name: 'query gradient',
+      vectors: vectorsOf(attrs),
+      parts: [tileWgsl, gradientOperandsWgsl, queryGradientWgsl],
+      bindings: {
+        ...operands(pass),
+        ...before,
+        dQ: writtenRowsOf(gradientOf(pass.queries), 'headWidth'),
+      },
+      told: { continues: continues.queries, parts },
+      workgroups: [pass.blocks * parts, heads, count],
+    }),
+    passStage(attrs, pass, {
+      name: 'key gradient',
+      vectors: vectorsOf(attrs),
+      parts: [tileWgsl, gradientOperandsWgsl, keyGradientWgsl],
+      bindings: {
+        ...operands(pass),
+        ...before,
+        dK: writtenRowsOf(gradientOf(pass.keys), 'headWidth'),
+        dV: writtenRowsOf(gradientOf(pass.values), 'headWidth'),
+      },
+      told: { continues: continues.values },
+      workgroups: [pass.keyBlocks * Math.ceil(pass.size / TILE), kvHeads, count],
+    }),
+  ];
+}
+
+export function backwardPlan(call: Call): GpuPlan | string | undefined {
+  const { shapes, attrs, device } = call;
+  // The portable form has read, and kept the weights.
+  if (shapes['logSumExp'] === undefined) return undefined;
+  const reason = obstacle(attrs, device);
+  if (reason) return reason;
+  const { rows, heads, kvHeads, headWidth } = attrs;
+  const passes = passesOf(shapes, attrs);
+  const mixed = mixedOf(passes, call);
+  const names = Object.keys(shapes).filter((name) => /^(queries|keys|values|farKeys)/.test(name));
+  const firstWith = (part: 'queries' | 'values', i: number): boolean =>
+    passes.findIndex((pass) => pass[part] === passes[i]?.[part]) === i;
+  const packings = mixed.flatMap(({ queries, keys, values }): Packing[] => [
+    { tensor: queries, heads },
+    { tensor: keys, heads: kvHeads },
+    { tensor: values, heads: kvHeads },
+    { tensor: 'dO', heads, isScaled: true },
+  ]);
+  const made = packing(packedOnce(packings), attrs, PARTIALS);
+  return {
+    outputs: Object.fromEntries(
+      names.map((name) => [gradientOf(name), { shape: shapes[name] as readonly number[] }]),
+    ),
+    scratch: {
+      sequences: sequencesOf(attrs),
+      stats: { shape: [rows, heads, 2] },
+      largest: { shape: [PARTIALS] },
+      ...made.scratch,
+    },
+    dispatches: [
+      sequenceTable(shapes, attrs, mixed.length > 0),
+      passStage(attrs, undefined, {
+        name: 'stats',
+        parts: [statsWgsl],
+        bindings: {
+          o: rowsOf('o', 'headWidth'),
+          dO: rowsOf('dO', 'headWidth'),
+          logSumExp: read('logSumExp'),
+          stats: written('stats', 'vec2f'),
+          largest: written('largest'),
+        },
+        workgroups: [PARTIALS],
+      }),
+      ...made.dispatches,
+      ...passes.flatMap((pass, i) => {
+        const continues = { queries: !firstWith('queries', i), values: !firstWith('values', i) };
+        if (!mixed.includes(pass)) return gradientPass(pass, attrs, continues);
+        return [
+          mixedQueryGradient(pass, attrs, continues.queries, gradientOf),
+          mixedKeyGradient(pass, attrs, continues.values, gradientOf),
+        ];
+      }),
+      ...names.flatMap((name) => {
+        const isOfRows = (shapes[name] as readonly number[]).length === 2;
+        return isOfRows
+          ? clear(gradientOf(name), (name.startsWith('queries') ? heads : kvHeads) * headWidth, attrs)
+          : [];
+      }),
+    ],
+  };
+}
+
+export const backward = gpuKernel<Inputs, Attrs>((call) => backwardPlan(call as Call));

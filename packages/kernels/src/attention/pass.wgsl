@@ -36,7 +36,8 @@ struct Sequence {
   length: i32,
   /** Tokens seen before. */
   position: i32,
-  unused: i32,
+  /** The tile that its packed rows begin at (pack.wgsl). */
+  packed: i32,
 }
 
 /** Queries in a row: at most a tile of them. */

@@ -1,7 +1,4 @@
-// The product on matrix units cannot run on a software adapter. Dawn's null backend runs nothing at all, but has every
-// feature: it compiles the kernels, so that their WGSL at least is checked everywhere.
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+// The product on matrix units cannot run on a software adapter: its kernels are compiled, and when they are planned is checked.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Activation } from '../../src/mat-mul/epilogue.ts';
 import { plan } from '../../src/mat-mul/gpu.ts';
@@ -9,31 +6,14 @@ import { bytesOf, mixedKernel, packing, type MixedTile } from '../../src/mat-mul
 import { productOf } from '../../src/mat-mul/sizes.ts';
 import { pipelineOf } from '../../src/gpu/pipelines.ts';
 import type { GpuKernel } from '../../src/gpu/kernel.ts';
+import { openNullDevice, roomyDevice } from './null-device.ts';
 
-const FEATURES = ['shader-f16', 'chromium-experimental-subgroup-matrix'] as unknown as GPUFeatureName[];
 const attrs = { transposeA: false, transposeB: false };
 
-/** Dawn is an optional package of `tensor`. */
-async function openNull(): Promise<GPUDevice | undefined> {
-  const fromTensor = createRequire(new URL('../../../tensor/package.json', import.meta.url));
-  try {
-    const { create, globals } = await import(pathToFileURL(fromTensor.resolve('webgpu')).href);
-    Object.assign(globalThis, globals);
-    instance = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']) as GPU;
-  } catch {
-    return undefined;
-  }
-  const adapter = await instance.requestAdapter();
-  if (!adapter || !FEATURES.every((feature) => adapter.features.has(feature))) return undefined;
-  return adapter.requestDevice({ requiredFeatures: FEATURES });
-}
-
-/** Must stay referenced for as long as the device is used. */
-let instance: GPU;
 let device: GPUDevice | undefined;
 
 beforeAll(async () => {
-  device = await openNull();
+  device = await openNullDevice();
 });
 afterAll(() => device?.destroy());
 
@@ -67,10 +47,7 @@ describe('the product on matrix units', () => {
   });
 
   it('is planned for large products where mixed precision is asked for', () => {
-    const roomy = {
-      limits: { maxComputeWorkgroupStorageSize: 49_152, maxComputeWorkgroupsPerDimension: 65_535 },
-    } as GPUDevice;
-    const large = { shapes: { a: [1024, 4096], b: [4096, 1000] }, attrs, device: roomy };
+    const large = { shapes: { a: [1024, 4096], b: [4096, 1000] }, attrs, device: roomyDevice };
     const small = { ...large, shapes: { a: [4, 4096], b: [4096, 1000] } };
     const kernels = (precision: 'float32' | 'mixed', call: typeof large) =>
       plan({ ...call, precision })?.dispatches.map(({ kernel }) => kernel.name);
