@@ -15,6 +15,8 @@ export default defineConfig({
     environment: 'node',
     // Dawn and tfjs's threads want a process of their own for each test file.
     pool: 'forks',
+    // A file keeps one core busy, SwiftShader's compiler included. Vitest would leave a core to itself: half of two.
+    maxWorkers: '100%',
     globalSetup: fileURLToPath(new URL('./vitest-setup.js', import.meta.url)),
     // The plain CPU backend on a busy machine takes its time.
     testTimeout: 60_000,

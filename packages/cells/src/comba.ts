@@ -5,7 +5,7 @@
 // y = W_o( RMSNorm(o) ⊙ σ(W_g x) ). It erases from the state before the token's decay. Normalised, p is k but for
 // the norm's ε: the inner decay reaches the output through q̃. Parameters, computation and start are those of
 // fla's Comba and its kernels.
-import { deltaRule, l2Norm, logDecayGate, type DeltaRuleArguments } from '@mnemix/kernels';
+import { deltaGates, deltaRule, l2Norm, type DeltaRuleArguments } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   checkConfig,
@@ -148,10 +148,22 @@ export function comba(options: CombaConfig): MemoryCell<CombaParams, CombaState,
     }),
 
     project: (params, context) => {
+      const own = context.linears({
+        k: params.k_proj,
+        v: params.v_proj,
+        a: params.a_proj,
+        b: params.b_proj,
+      });
       const { values, windows } = short.apply(params, context, {
         q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
+        k: own.k,
+        v: own.v,
+      });
+      const { logDecay, beta } = deltaGates({
+        a: own.a,
+        b: own.b,
+        aLog: params.A_log,
+        dtBias: params.dt_bias,
       });
       const { decay, D } = params;
       const [q, k] = [toHeads(values.q, heads), toHeads(values.k, heads)];
@@ -161,12 +173,8 @@ export function comba(options: CombaConfig): MemoryCell<CombaParams, CombaState,
         k: keys(k),
         v: toHeads(values.v, valueHeads),
         erase: keys(p),
-        beta: sigmoid(context.linear(params.b_proj)),
-        logDecay: logDecayGate({
-          a: context.linear(params.a_proj),
-          aLog: params.A_log,
-          dtBias: params.dt_bias,
-        }) as Tensor2D,
+        beta: beta as Tensor2D,
+        logDecay: logDecay as Tensor2D,
         windows,
       };
     },

@@ -146,8 +146,7 @@ export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, De
         context,
         {
           q: context.commonLinear(params.q_proj),
-          k: context.linear(params.k_proj),
-          v: context.linear(params.v_proj),
+          ...context.linears({ k: params.k_proj, v: params.v_proj }),
         },
         fused ? {} : { q: 'none', k: 'none' },
       );

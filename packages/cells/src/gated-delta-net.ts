@@ -1,12 +1,10 @@
 // Gated DeltaNet (Yang, Kautz & Hatamizadeh 2024, "Gated Delta Networks", eq. 10): the cell of the MoM paper.
 //   S ← e^g (I − β k kᵀ) S + β k vᵀ ,  o = Sᵀ q
 // with k, q normalised, g = −e^{A_log}·softplus(W_a x + dt_bias), β = σ(W_b x), or 2σ for eigenvalues in (−1, 1).
-import { deltaRule, l2Norm, logDecayGate } from '@mnemix/kernels';
+import { deltaGates, deltaRule, l2NormPair } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
-  mul,
   ones,
-  sigmoid,
   type Tensor1D,
   type Tensor2D,
   type Tensor3D,
@@ -135,22 +133,25 @@ export function gatedDeltaNetCell(
     }),
 
     project: (params, context) => {
-      const { values, windows } = short.apply(params, context, {
-        q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
+      const { k, v, a, b } = context.linears({
+        k: params.k_proj,
+        v: params.v_proj,
+        a: params.a_proj,
+        b: params.b_proj,
       });
-      const beta = sigmoid(context.linear(params.b_proj));
+      const q = context.commonLinear(params.q_proj);
+      const { values, windows } = short.apply(params, context, { q, k, v });
+      const { logDecay, beta } = deltaGates(
+        { a, b, aLog: params.A_log, dtBias: params.dt_bias },
+        { strongest: negativeEigenvalues ? 2 : 1 },
+      );
+      const [queries, keys] = l2NormPair(toHeads(values.q, heads), toHeads(values.k, heads));
       return {
-        q: repeatHeads(l2Norm(toHeads(values.q, heads)) as Tensor3D, group),
-        k: repeatHeads(l2Norm(toHeads(values.k, heads)) as Tensor3D, group),
+        q: repeatHeads(queries as Tensor3D, group),
+        k: repeatHeads(keys as Tensor3D, group),
         v: toHeads(values.v, valueHeads),
-        beta: negativeEigenvalues ? mul(beta, 2) : beta,
-        logDecay: logDecayGate({
-          a: context.linear(params.a_proj),
-          aLog: params.A_log,
-          dtBias: params.dt_bias,
-        }) as Tensor2D,
+        beta: beta as Tensor2D,
+        logDecay: logDecay as Tensor2D,
         windows,
       };
     },

@@ -122,14 +122,20 @@ export function gatedDeltaNet2(
     }),
 
     project: (params, context) => {
+      const own = context.linears({
+        k: params.k_proj,
+        v: params.v_proj,
+        b: params.b_proj,
+        w: params.w_proj,
+      });
       const { values, windows } = short.apply(params, context, {
         q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
+        k: own.k,
+        v: own.v,
       });
       const k = l2Norm(toHeads(values.k, heads)) as Tensor3D;
-      const b = mul(sigmoid(context.linear(params.b_proj)), negativeEigenvalues ? 2 : 1) as Tensor2D;
-      const w = sigmoid(context.linear(params.w_proj));
+      const b = mul(sigmoid(own.b), negativeEigenvalues ? 2 : 1) as Tensor2D;
+      const w = sigmoid(own.w);
       return {
         q: repeatHeads(l2Norm(toHeads(values.q, heads)) as Tensor3D, group),
         k: repeatHeads(k, group),

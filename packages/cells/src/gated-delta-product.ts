@@ -169,12 +169,10 @@ export function gatedDeltaProduct(
     }),
 
     project: (params, context) => {
-      const { values, windows } = short.apply(params, context, {
-        q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
-      });
-      const beta = toSteps(sigmoid(context.linear(params.b_proj)));
+      const { k, v, b } = context.linears({ k: params.k_proj, v: params.v_proj, b: params.b_proj });
+      const q = context.commonLinear(params.q_proj);
+      const { values, windows } = short.apply(params, context, { q, k, v });
+      const beta = toSteps(sigmoid(b));
       return {
         q: toHeads(atStep(fromHeads(keys(values.q)), 'last'), valueHeads),
         k: keys(toSteps(values.k)),

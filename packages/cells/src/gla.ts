@@ -114,8 +114,7 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
       const g = div(logSigmoid(context.linear(up, context.linear(down))), gateNormalizer) as Tensor2D;
       const { values, windows } = short.apply(params, context, {
         q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
+        ...context.linears({ k: params.k_proj, v: params.v_proj }),
       });
       return {
         q: toHeads(activate(values.q), heads),

@@ -134,12 +134,10 @@ export function gsa(options: GsaConfig): MemoryCell<GsaParams, GsaState, GsaInpu
     }),
 
     project: (params, context) => {
-      const f = div(logSigmoid(context.linear(params.f_proj)), gateNormalizer) as Tensor2D;
-      const { values, windows } = short.apply(params, context, {
-        q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
-      });
+      const { k, v, f: gate } = context.linears({ k: params.k_proj, v: params.v_proj, f: params.f_proj });
+      const q = context.commonLinear(params.q_proj);
+      const { values, windows } = short.apply(params, context, { q, k, v });
+      const f = div(logSigmoid(gate), gateNormalizer) as Tensor2D;
       return {
         q: toHeads(activate(values.q), heads),
         k: toHeads(activate(values.k), heads),

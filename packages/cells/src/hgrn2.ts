@@ -144,8 +144,7 @@ export function hgrn2(options: Hgrn2Config): MemoryCell<Hgrn2Params, Hgrn2State,
         context,
         {
           q: context.commonLinear(params.q_proj),
-          f: context.linear(params.f_proj),
-          i: context.linear(params.i_proj),
+          ...context.linears({ f: params.f_proj, i: params.i_proj }),
         },
         { q: 'none', f: 'none', i: 'none' },
       );

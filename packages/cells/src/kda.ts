@@ -114,12 +114,10 @@ export function kda(options: KdaConfig): MemoryCell<KdaParams, KdaState, KdaInpu
     }),
 
     project: (params, context) => {
-      const { values, windows } = short.apply(params, context, {
-        q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
-      });
-      const beta = sigmoid(context.linear(params.b_proj));
+      const { k, v, b } = context.linears({ k: params.k_proj, v: params.v_proj, b: params.b_proj });
+      const q = context.commonLinear(params.q_proj);
+      const { values, windows } = short.apply(params, context, { q, k, v });
+      const beta = sigmoid(b);
       return {
         q: keys(values.q),
         k: keys(values.k),

@@ -119,8 +119,7 @@ export function lightning(
         context,
         {
           q: context.commonLinear(params.q_proj),
-          k: context.linear(params.k_proj),
-          v: context.linear(params.v_proj),
+          ...context.linears({ k: params.k_proj, v: params.v_proj }),
         },
         { q: 'none', k: 'none' },
       );

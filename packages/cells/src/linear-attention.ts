@@ -118,8 +118,7 @@ export function linearAttention(
       const mapK = config.tieFeatureMaps ? mapQ : ((params.feature_map_k ?? {}) as CellParams);
       const { values, windows } = short.apply(params, context, {
         q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
+        ...context.linears({ k: params.k_proj, v: params.v_proj }),
       });
       const q = phi.apply(mapQ, toHeads(values.q, heads));
       const k = phi.apply(mapK, toHeads(values.k, heads));

@@ -3,7 +3,7 @@
 //   H_kk ← e^g H_kk + β k kᵀ ,  H_kv ← e^g H_kv + β k vᵀ ,  o = H_kvᵀ (H_kk + Diag(λ))^{-1} q
 // with k, q normalised, g = ln σ(W_a x + b_a), β = σ(W_b x + b_b), and a penalty for each key channel,
 // λ = bound + softplus(lambda_params).
-import { l2Norm, mesa } from '@mnemix/kernels';
+import { l2NormPair, mesa } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   add,
@@ -137,17 +137,22 @@ export function mesaNet(options: MesaNetConfig): MemoryCell<MesaNetParams, MesaN
     }),
 
     project: (params, context) => {
-      const { values, windows } = short.apply(params, context, {
-        q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
+      const { k, v, a, b } = context.linears({
+        k: params.k_proj,
+        v: params.v_proj,
+        a: params.a_proj,
+        b: params.b_proj,
       });
+      const q = context.commonLinear(params.q_proj);
+      const { values, windows } = short.apply(params, context, { q, k });
       const ridge = add(softplus(params.lambda_params), lambdaLowerBound);
+      const [queries, keys] = l2NormPair(toHeads(values.q, heads), toHeads(values.k, heads));
       return {
-        q: l2Norm(toHeads(values.q, heads)) as Tensor3D,
-        k: l2Norm(toHeads(values.k, heads)) as Tensor3D,
-        v: toHeads(context.linear(params.v_proj), heads),
-        beta: sigmoid(context.linear(params.b_proj)),
-        logDecay: logSigmoid(context.linear(params.a_proj)),
+        q: queries as Tensor3D,
+        k: keys as Tensor3D,
+        v: toHeads(v, heads),
+        beta: sigmoid(b),
+        logDecay: logSigmoid(a),
         ridge: reshape(ridge, [heads, headWidth]) as Tensor2D,
         windows,
       };

@@ -165,8 +165,7 @@ export function quadraticAttention(
     project: (params, context) => {
       const { values, windows } = short.apply(params, context, {
         q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
+        ...context.linears({ k: params.k_proj, v: params.v_proj }),
       });
       const q = map.prepare(params, toHeads(values.q, heads));
       const k = map.prepare(params, toHeads(values.k, heads));

@@ -104,8 +104,7 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
       const positions = rowPositions(context.sequences, context.state?.position);
       const { values, windows } = short.apply(params, context, {
         q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
+        ...context.linears({ k: params.k_proj, v: params.v_proj }),
       });
       return {
         q: rotary(toHeads(values.q, heads), positions),

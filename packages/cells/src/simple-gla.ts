@@ -108,17 +108,15 @@ export function simpleGla(
     }),
 
     project: (params, context) => {
-      const { values, windows } = short.apply(params, context, {
-        q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
-      });
+      const { k, v, gk } = context.linears({ k: params.k_proj, v: params.v_proj, gk: params.gk_proj });
+      const q = context.commonLinear(params.q_proj);
+      const { values, windows } = short.apply(params, context, { q, k, v });
       return {
         q: toHeads(activate(values.q), heads),
         k: toHeads(activate(values.k), heads),
         v: toHeads(values.v, heads),
         windows,
-        logDecay: div(logSigmoid(context.linear(params.gk_proj)), gateNormalizer) as Tensor2D,
+        logDecay: div(logSigmoid(gk), gateNormalizer) as Tensor2D,
       };
     },
 

@@ -7,7 +7,7 @@
 // The inner loss is fla's, which has the scan alone; the layer around it is ours: short convolutions with
 // silu and normalised queries and keys as in the paper, norm and gate as of the other cells here, and a
 // learned memory to start from. The paper's own memory is an MLP of two layers.
-import { l2Norm, titans as scanTitans, type TitansArguments } from '@mnemix/kernels';
+import { l2NormPair, titans as scanTitans, type TitansArguments } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   fill,
@@ -147,17 +147,21 @@ export function titans(options: TitansConfig): MemoryCell<TitansParams, TitansSt
     }),
 
     project: (params, context) => {
-      const { values, windows } = short.apply(params, context, {
-        q: context.commonLinear(params.q_proj),
-        k: context.linear(params.k_proj),
-        v: context.linear(params.v_proj),
+      const { k, v, alpha, theta } = context.linears({
+        k: params.k_proj,
+        v: params.v_proj,
+        alpha: params.alpha_proj,
+        theta: params.theta_proj,
       });
+      const q = context.commonLinear(params.q_proj);
+      const { values, windows } = short.apply(params, context, { q, k, v });
+      const [queries, keys] = l2NormPair(toHeads(values.q, heads), toHeads(values.k, heads));
       return {
-        q: l2Norm(toHeads(values.q, heads)),
-        k: l2Norm(toHeads(values.k, heads)),
+        q: queries,
+        k: keys,
         v: toHeads(values.v, heads),
-        alpha: sigmoid(context.linear(params.alpha_proj)),
-        theta: sigmoid(context.linear(params.theta_proj)),
+        alpha: sigmoid(alpha),
+        theta: sigmoid(theta),
         eta: params.eta_proj && sigmoid(context.linear(params.eta_proj)),
         norm: params.titans_norm,
         initialMemory: params.M0,

@@ -47,6 +47,8 @@ describe('lightning', () => {
         sequences,
         commonLinear: () => rows,
         linear: () => rows,
+        linears: ((layers: object) =>
+          Object.fromEntries(Object.keys(layers).map((name) => [name, rows]))) as never,
       } as never) as { logDecay: Parameters<typeof flatten>[0] };
       const [decay] = Object.values(flatten(inputs.logDecay));
       expect(decay).toBeCloseRms(

@@ -22,7 +22,7 @@ export * from './route-mix/index.ts';
 export * from './adam-w/index.ts';
 export * from './rms-norm-gated/index.ts';
 export * from './linear/index.ts';
-export * from './stack/index.ts';
+export * from './join-rows/index.ts';
 export * from './ttt-linear/index.ts';
 export * from './titans/index.ts';
 export * from './mesa/index.ts';

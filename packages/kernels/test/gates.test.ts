@@ -1,7 +1,7 @@
 import { map, mambaLogDecay, seededRandom, silu, zipWith } from '@mnemix/testkit';
 import { openBackend, zeros } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { logDecayGate, swiGlu } from '../src/index.ts';
+import { deltaGates, logDecayGate, swiGlu } from '../src/index.ts';
 import { expectToMatch, float32, runOp, runOracle, type Arrays } from './op-cases.ts';
 
 describe.each(['cpu', 'wasm'] as const)('gates on %s', (backend) => {
@@ -39,6 +39,27 @@ describe.each(['cpu', 'wasm'] as const)('gates on %s', (backend) => {
     const dg = float32(random.normals(shape));
     const actual = await runOp(inputs, (t) => ({ g: logDecayGate(t as never) }), { g: dg });
     expectToMatch(actual, runOracle(inputs, decayOracle, { g: dg }));
+  });
+
+  it.each([
+    { shape: [1, 1], strongest: 1 },
+    { shape: [2, 7, 4], strongest: 2 },
+  ])('deltaGates matches the oracle for $shape, up to $strongest', async ({ shape, strongest }) => {
+    const random = seededRandom(4);
+    const heads = [shape.at(-1)!];
+    const inputs = {
+      a: float32(random.normals(shape, 3)),
+      aLog: float32(random.uniforms(heads, -2, 2.7)),
+      dtBias: float32(random.uniforms(heads, -7, -2)),
+      b: float32(random.normals(shape, 3)),
+    };
+    const upstream = { logDecay: float32(random.normals(shape)), beta: float32(random.normals(shape)) };
+    const oracle = (x: Arrays) => ({
+      logDecay: decayOracle(x).g,
+      beta: map(x['b']!, (b) => strongest / (1 + Math.exp(-b))),
+    });
+    const actual = await runOp(inputs, (t) => deltaGates(t as never, { strongest }), upstream);
+    expectToMatch(actual, runOracle(inputs, oracle, upstream));
   });
 
   it('logDecayGate keeps its digits where decay is faint, and is finite where it is strong', async () => {

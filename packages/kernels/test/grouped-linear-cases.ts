@@ -1,6 +1,7 @@
 // Groups of rows that a grouped linear map has to cope with, its inputs for them, and its definition in float64.
 import { linear, nd, rows, seededRandom, type NdArray } from '@mnemix/testkit';
-import type { Segments } from '../src/index.ts';
+import { split, unstack, type Tensor } from '@mnemix/tensor';
+import type { GroupedLayer, Segments } from '../src/index.ts';
 import { float32, type Arrays } from './op-cases.ts';
 
 export interface GroupedLinearCase {
@@ -67,3 +68,29 @@ export const groupedLinearOracle =
     });
     return { y };
   };
+
+/** The columns of y by maps of these widths, which the outputs of a case come to. */
+export function splitColumns(y: NdArray, widths: readonly number[]): Record<string, NdArray> {
+  const [total = 0, outputs = 0] = y.shape;
+  let start = 0;
+  return Object.fromEntries(
+    widths.map((width, i) => {
+      const part = nd([total, width]);
+      for (let n = 0; n < total; n++) {
+        part.data.set(y.data.slice(n * outputs + start, n * outputs + start + width), n * width);
+      }
+      start += width;
+      return [`y${i}`, part] as const;
+    }),
+  );
+}
+
+/** The layers of these widths that weights [M, outputs, inputs] and biases [M, outputs] consist of. */
+export function splitLayers(
+  { weight, bias }: { readonly weight: Tensor; readonly bias?: Tensor },
+  widths: readonly number[],
+): GroupedLayer[] {
+  const weights = split(weight, [...widths], 1).map((own) => unstack(own));
+  const biases = bias && split(bias, [...widths], 1).map((own) => unstack(own));
+  return weights.map((own, i) => ({ weights: own, biases: biases?.[i] }));
+}

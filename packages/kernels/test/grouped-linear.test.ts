@@ -1,10 +1,17 @@
 import { nd } from '@mnemix/testkit';
-import { openBackend, tidy, zeros } from '@mnemix/tensor';
+import { openBackend, tidy, zeros, type Tensor } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { splitOp } from '../src/grouped-linear/op.ts';
 import * as portable from '../src/grouped-linear/portable.ts';
-import { groupedLinear, packedSequences, uniformSequences } from '../src/index.ts';
-import { groupedLinearCases, groupedLinearInputs, groupedLinearOracle } from './grouped-linear-cases.ts';
-import { expectToMatch, runOp, runOracle, toTensor, type Arrays } from './op-cases.ts';
+import { groupedLinear, groupedLinears, packedSequences, uniformSequences } from '../src/index.ts';
+import {
+  groupedLinearCases,
+  groupedLinearInputs,
+  groupedLinearOracle,
+  splitColumns,
+  splitLayers,
+} from './grouped-linear-cases.ts';
+import { expectToMatch, runOp, runOracle, toTensor, type Arrays, type Tensors } from './op-cases.ts';
 
 describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
   beforeAll(() => openBackend(backend));
@@ -33,6 +40,27 @@ describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
     });
   });
 
+  it.each([[[3, 4]], [[7]], [[1, 4, 2]]])('maps by several layers: outputs %j', async (widths) => {
+    const shape = groupedLinearCases[1]!;
+    const { dy, ...inputs } = groupedLinearInputs(shape);
+    const groups = packedSequences(1, shape.total, shape.segments);
+    const upstream = splitColumns(dy, widths);
+    const oracle = (x: Arrays) => splitColumns(groupedLinearOracle(shape)(x).y, widths);
+    const expected = runOracle(inputs, oracle, upstream);
+    const layers = (t: Tensors) => splitLayers(t as never, widths);
+    const numbered = (parts: readonly Tensor[]) =>
+      Object.fromEntries(parts.map((part, i) => [`y${i}`, part]));
+    expectToMatch(
+      await runOp(inputs, (t) => numbered(groupedLinears(t['x']!, layers(t), { groups })), upstream),
+      expected,
+    );
+    // What WebGPU has a kernel for.
+    const { starts, lengths, rowSequence } = groups;
+    const op = (t: Tensors) =>
+      splitOp(widths.length)({ ...t, starts, lengths, rowSequence } as never, { widths });
+    expectToMatch(await runOp(inputs, op, upstream), expected);
+  });
+
   it('takes no rows', async () => {
     const inputs = { x: nd([0, 3]), weight: nd([2, 4, 3], new Float64Array(24).fill(1)) };
     const groups = uniformSequences(2, 0);
@@ -50,6 +78,10 @@ describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
     );
     expect(() => groupedLinear({ x: zeros([5, 4]), weight: zeros([2, 5, 4]) }, { groups })).toThrow(
       /groupedLinear\(x\)/,
+    );
+    const layers = [{ weights: [zeros([5, 4])] }];
+    expect(() => groupedLinears(zeros([6, 4]), layers, { groups })).toThrow(
+      /1 weights or biases for 2 groups/,
     );
   });
 });

@@ -1,8 +1,8 @@
-import { gatedRmsNorm, l2Norm as l2Oracle, rmsNorm as rmsOracle, seededRandom } from '@mnemix/testkit';
+import { gatedRmsNorm, l2Norm as l2Oracle, nd, rmsNorm as rmsOracle, seededRandom } from '@mnemix/testkit';
 import { MnemixError, openBackend, zeros } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { l2Norm, rmsNorm, rmsNormGated } from '../src/index.ts';
-import { expectToMatch, float32, runOp, runOracle, type Arrays } from './op-cases.ts';
+import { addRmsNorm, l2Norm, l2NormPair, rmsNorm, rmsNormGated } from '../src/index.ts';
+import { expectToMatch, float32, runOp, runOracle, type Arrays, type Tensors } from './op-cases.ts';
 
 const shapes = [
   [1, 1],
@@ -24,6 +24,15 @@ function inputsOf(shape: readonly number[], seed = 1) {
   };
 }
 
+const addRmsOracle = (eps: number) => (a: Arrays) => {
+  const { shape, data } = a['x']!;
+  const sum = nd(
+    shape,
+    data.map((value, i) => value + a['added']!.data[i]!),
+  );
+  return { sum, y: rmsOracle(sum, a['weight'], eps) };
+};
+
 describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
   beforeAll(() => openBackend(backend));
 
@@ -36,6 +45,14 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
         runOracle(inputs, (a) => ({ y: rmsOracle(a['x']!, a['weight'], 1e-3) }), { y: dy }),
       );
     }
+  });
+
+  it.each(shapes)('addRmsNorm matches the oracle for [%i, %i, …]', async (...shape) => {
+    const { x, gate: added, weight, dy } = inputsOf(shape);
+    const upstream = { y: dy, sum: inputsOf(shape, 2).dy };
+    const inputs = { x, added, weight };
+    const actual = await runOp(inputs, (t) => addRmsNorm(t as never, { eps: 1e-3 }), upstream);
+    expectToMatch(actual, runOracle(inputs, addRmsOracle(1e-3), upstream));
   });
 
   it.each(shapes)('rmsNormGated matches the oracle for [%i, %i, …]', async (...shape) => {
@@ -56,6 +73,17 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
       actual,
       runOracle({ x }, (a) => ({ y: l2Oracle(a['x']!, 1e-2) }), { y: dy }),
     );
+  });
+
+  it.each(shapes)('l2NormPair matches the oracle for two of [%i, %i, …]', async (...shape) => {
+    const { x: q, gate: k, dy } = inputsOf(shape);
+    const upstream = { q: dy, k: inputsOf(shape, 2).dy };
+    const both = (t: Tensors) => {
+      const [first, second] = l2NormPair(t['q']!, t['k']!, { eps: 1e-2 });
+      return { q: first, k: second };
+    };
+    const oracle = (a: Arrays) => ({ q: l2Oracle(a['q']!, 1e-2), k: l2Oracle(a['k']!, 1e-2) });
+    expectToMatch(await runOp({ q, k }, both, upstream), runOracle({ q, k }, oracle, upstream));
   });
 
   it('gated values stay finite where the gate is far out', async () => {
@@ -80,6 +108,9 @@ describe.each(['cpu', 'wasm'] as const)('norms on %s', (backend) => {
   it('names the argument of a wrong shape', () => {
     expect(() => rmsNorm({ x: zeros([2, 4]), weight: zeros([3]) })).toThrow(
       /rmsNorm\(weight\): expected shape \[4\], found \[3\]/,
+    );
+    expect(() => addRmsNorm({ x: zeros([2, 4]), added: zeros([4]), weight: zeros([4]) })).toThrow(
+      /addRmsNorm\(added\): expected shape \[2, 4\]/,
     );
     expect(() => rmsNormGated({ x: zeros([2, 4]), gate: zeros([2, 5]), weight: zeros([4]) })).toThrow(
       /rmsNormGated\(gate\)/,

@@ -45,8 +45,15 @@ export interface ProjectContext<S extends State = State> {
   readonly state: S | undefined;
   /** What earlier layers and the model give; its token rows are those of `rows`. */
   readonly crossLayer: CrossLayer;
-  /** x·Wᵀ + b with a layer of which every memory has its own copy; `x` [N, in] is `rows` unless given. */
+  /**
+   * x·Wᵀ + b with a layer of which every memory has its own copy; `x` [N, in] is `rows` unless given. Pass the layer as it stands in
+   * the parameters: inside of a mixture it stands for the copies of all memories.
+   */
   linear(layer: LinearParams, x?: Tensor2D): Tensor2D;
+  /** As `linear` of `rows` with each of these layers, by the same names: inside of a mixture one product for all. */
+  linears<Name extends string>(layers: { readonly [layer in Name]: LinearParams }): {
+    [layer in Name]: Tensor2D;
+  };
   /** rows·Wᵀ + b with a layer that all memories share; computed once a token, however many memories it goes to. */
   commonLinear(layer: LinearParams): Tensor2D;
 }
@@ -117,6 +124,10 @@ export function soloContext<S extends State>(
     state,
     crossLayer,
     linear: (layer, x = rows) => linear(x, layer),
+    linears: (layers) =>
+      Object.fromEntries(
+        Object.entries<LinearParams>(layers).map(([name, layer]) => [name, linear(rows, layer)]),
+      ) as { [name in keyof typeof layers]: Tensor2D },
     commonLinear: (layer) => linear(rows, layer),
   };
 }

@@ -1,7 +1,7 @@
 // What a residual block is made of: branches, each a norm and a mixer, whose results are added to the stream one by one.
-import { layerNorm, rmsNorm } from '@mnemix/kernels';
+import { addRmsNorm, layerNorm, rmsNorm } from '@mnemix/kernels';
 import { rwkv6ChannelMix, rwkv7ChannelMix, swiGluMixer, type Mixer } from '@mnemix/layers';
-import { ones, zeros, type Tensor1D, type Tensor2D } from '@mnemix/tensor';
+import { add, ones, zeros, type Tensor1D, type Tensor2D } from '@mnemix/tensor';
 import { cellEntry, type CellName } from '@mnemix/cells';
 import { buildMixer, mixerOf, type LmConfig, type MlpConfig } from './config.ts';
 
@@ -15,20 +15,31 @@ export interface NormParams {
 export interface Norm {
   init(): NormParams;
   apply(params: NormParams, x: Tensor2D): Tensor2D;
+  /** The norm of a sum, and the sum itself. */
+  ofSum(params: NormParams, x: Tensor2D, added: Tensor2D): { sum: Tensor2D; y: Tensor2D };
 }
 
 /** The norm of the residual stream, [N,d] → [N,d]. */
 export function normOf({ norm = 'rms', width, normEps: eps = 1e-6 }: LmConfig): Norm {
   const weight = (): Tensor1D => ones([width]);
-  return norm === 'layer'
-    ? {
-        init: () => ({ weight: weight(), bias: zeros([width]) }),
-        apply: ({ weight: w, bias }, x) => layerNorm({ x, weight: w, bias }, { eps }) as Tensor2D,
-      }
-    : {
-        init: () => ({ weight: weight() }),
-        apply: ({ weight: w }, x) => rmsNorm({ x, weight: w }, { eps }) as Tensor2D,
-      };
+  if (norm === 'layer') {
+    const apply: Norm['apply'] = ({ weight: w, bias }, x) =>
+      layerNorm({ x, weight: w, bias }, { eps }) as Tensor2D;
+    return {
+      init: () => ({ weight: weight(), bias: zeros([width]) }),
+      apply,
+      ofSum: (params, x, added) => {
+        const sum = add(x, added) as Tensor2D;
+        return { sum, y: apply(params, sum) };
+      },
+    };
+  }
+  return {
+    init: () => ({ weight: weight() }),
+    apply: ({ weight: w }, x) => rmsNorm({ x, weight: w }, { eps }) as Tensor2D,
+    ofSum: ({ weight: w }, x, added) =>
+      addRmsNorm({ x, added, weight: w }, { eps }) as { sum: Tensor2D; y: Tensor2D },
+  };
 }
 
 /** h ← h + mixer(norm(h)); its parameters are `<name>` and `<name>_norm` of the block. */

@@ -15,13 +15,13 @@ import { balanceLoss, routingLoad, zLoss, type RoutingSample } from '@mnemix/rou
 import {
   add,
   checkShapes,
+  concat,
   countElements,
-  mean,
   MnemixError,
   mul,
+  noGrad,
   reshape,
   scalar,
-  stack,
   tidy,
   type ParamTree,
   type Rng,
@@ -89,7 +89,7 @@ export interface LmLoss {
   readonly counted: Scalar;
   /**
    * Share of tokens that each memory received, mean over the MoM layers, [M]; absent without a router, and where the
-   * layers have different numbers of memories (forward's `routings` tell each layer's).
+   * layers have different numbers of memories or choices (forward's `routings` tell each layer's).
    */
   readonly load?: Tensor1D;
 }
@@ -119,9 +119,23 @@ export interface LanguageModel {
   parameterCount(params: LmParams): { total: number; activated: number };
 }
 
-/** Whether there are routings, all over the same number of memories. */
-const alike = (routings: readonly RoutingSample[]): boolean =>
-  new Set(routings.map(({ logits }) => logits.shape[1])).size === 1;
+/** The routings as one, if there are any and all choose as many of as many memories. */
+function asOne(routings: readonly RoutingSample[]): RoutingSample | undefined {
+  const kinds = new Set(routings.map(({ logits, choices }) => `${logits.shape[1]} ${choices.shape[1]}`));
+  if (kinds.size !== 1) return undefined;
+  const rows = <T extends Tensor>(part: (sample: RoutingSample) => T): T =>
+    concat(
+      routings.map((sample) => part(sample) as never),
+      0,
+    ) as unknown as T;
+  return {
+    logits: rows(({ logits }) => logits),
+    choices: rows(({ choices }) => choices),
+    ...(routings.every((sample) => sample.rowSequence)
+      ? { rowSequence: rows((sample) => sample.rowSequence as Tensor1D) }
+      : {}),
+  };
+}
 
 /** The mixers check their own part of the state. */
 function checkLayers(state: LmState, layers: number): void {
@@ -158,6 +172,14 @@ export function createLm(config: LmConfig): LanguageModel {
       const { embeddings, layers: blockParams, norm: lastNorm } = params.model;
       const known = checkedIds(reshape(ids, [rows]), vocabSize, 'lm.forward(ids)');
       let h = embedding({ weight: embeddings.weight, ids: known }) as Tensor2D;
+      /** What the branch before adds to h: the next norm does, so that the sum is not a pass of its own. */
+      let added: Tensor2D | undefined;
+      const nextNorm = (own: NormParams): Tensor2D => {
+        if (!added) return norm.apply(own, h);
+        const { sum, y } = norm.ofSum(own, h, added);
+        h = sum;
+        return y;
+      };
       let handedOn: TokenRows = given?.tokens ?? {};
       const routings: RoutingSample[] = [];
       const states = blocks.map((block, layer) => {
@@ -165,17 +187,17 @@ export function createLm(config: LmConfig): LanguageModel {
         if (own.pre_norm) h = norm.apply(own.pre_norm as NormParams, h);
         const crossLayer = { tokens: handedOn, parameters: sharedOf(params, layer) };
         const after = block.map(({ name, mixer }): [string, State] => {
-          const x = reshape(norm.apply(own[`${name}_norm`] as NormParams, h), [batch, tokens, width]);
+          const x = reshape(nextNorm(own[`${name}_norm`] as NormParams), [batch, tokens, width]);
           const before = state && (state.layers[layer]?.[name] ?? {});
           const result = mixer.forward(own[name], x as Tensor3D, { state: before, segments, crossLayer });
           if (result.aux.routing) routings.push(result.aux.routing as unknown as RoutingSample);
           handedOn = { ...handedOn, ...result.handOn };
-          h = add(h, reshape(result.y, [rows, width])) as Tensor2D;
+          added = reshape(result.y, [rows, width]) as Tensor2D;
           return [name, result.state];
         });
         return Object.fromEntries(after) as BlockState;
       });
-      const hidden = norm.apply(lastNorm, h);
+      const hidden = nextNorm(lastNorm);
       const logits = linear(hidden, params.lm_head ?? { weight: embeddings.weight });
       return {
         logits: reshape(logits, [batch, tokens, vocabSize]),
@@ -247,13 +269,15 @@ export function createLm(config: LmConfig): LanguageModel {
           { ignoreIndex: NO_LABEL },
         );
         const auxiliary = auxiliaryLoss(routings);
+        // Layers see the same tokens, so the mean over them is that over all their rows: a few ops for all layers.
+        const routed = noGrad(() => asOne(routings));
         return {
           loss: add(loss, auxiliary),
           crossEntropy: loss,
           auxiliary,
           correct,
           counted,
-          ...(alike(routings) ? { load: mean(stack(routings.map(routingLoad)), 0) } : {}),
+          ...(routed ? { load: routingLoad(routed) } : {}),
         } as never;
       }),
 

@@ -5,7 +5,7 @@
 // memory is one more memory, which every token chooses with weight 1: one projection and one scan serve them all.
 import {
   batchSequences,
-  groupedLinear,
+  groupedLinears,
   routeGather,
   routeMix,
   routePlan,
@@ -41,7 +41,15 @@ import {
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
-import { initMom, sharedParams, stackedParams, type MomParams, type ParameterLayout } from './parameters.ts';
+import {
+  copiesOf,
+  initMom,
+  ownParams,
+  sharedParams,
+  type Copies,
+  type MomParams,
+  type ParameterLayout,
+} from './parameters.ts';
 
 export interface MomConfig<P extends CellParams = CellParams, S extends State = State, I = unknown> {
   /** The memory, e.g. `gatedDeltaNet({ … })`. */
@@ -115,16 +123,20 @@ export function mom<P extends CellParams, S extends State, I>(
     plan: RoutePlan,
     state: S | undefined,
     crossLayer: CrossLayer,
+    copies: Copies,
   ): ProjectContext<S> => {
     const rows = routeGather(tokens, plan) as Tensor2D;
     // Projecting before the copy gives the same rows for 1/K of the arithmetic.
     const commonLinear = (layer: LinearParams): Tensor2D =>
       routeGather(linear(tokens, layer), plan) as Tensor2D;
-    const grouped = ({ weight, bias }: LinearParams, x: Tensor2D): Tensor2D =>
-      groupedLinear(
-        { x, weight: weight as unknown as Tensor3D, bias: bias as unknown as Tensor2D },
-        { groups: plan.groups },
-      ) as Tensor2D;
+    const apply = (layers: readonly LinearParams[], x?: Tensor2D): Tensor2D[] => {
+      if (singleKvProj) return layers.map((layer) => (x ? linear(x, layer) : commonLinear(layer)));
+      const own = layers.map(({ weight, bias }) => ({
+        weights: copiesOf(weight, copies),
+        biases: bias && copiesOf(bias, copies),
+      }));
+      return groupedLinears(x ?? rows, own, { groups: plan.groups }) as Tensor2D[];
+    };
     return {
       rows,
       sequences: plan.buckets,
@@ -134,9 +146,11 @@ export function mom<P extends CellParams, S extends State, I>(
         tokens: mapRows(crossLayer.tokens, (x) => routeGather(x, plan) as Tensor2D),
       },
       commonLinear,
-      linear: singleKvProj
-        ? (layer, x) => (x === undefined ? commonLinear(layer) : linear(x, layer))
-        : (layer, x = rows) => grouped(layer, x),
+      linear: (layer, x) => apply([layer], x)[0] as Tensor2D,
+      linears: (layers) => {
+        const made = apply(Object.values(layers));
+        return Object.fromEntries(Object.keys(layers).map((name, i) => [name, made[i]])) as never;
+      },
     };
   };
 
@@ -145,8 +159,11 @@ export function mom<P extends CellParams, S extends State, I>(
     const routed = route(logits, topK);
     const { choices, weights } = shared ? withShared(routed, memories) : routed;
     const plan = routePlan(choices, { memories: count, sequences });
-    const cellParams = (singleKvProj ? sharedParams : stackedParams)(params, layout) as P;
-    const inputs = cell.project(cellParams, bucketContext(tokens, plan, state, crossLayer));
+    const own = singleKvProj
+      ? { params: sharedParams(params, layout), copies: new Map() }
+      : ownParams(params, layout);
+    const context = bucketContext(tokens, plan, state, crossLayer, own.copies);
+    const inputs = cell.project(own.params as P, context);
     const { o, state: next } = cell.scan(inputs, state, plan.buckets);
     const mix = (rows: Tensor3D): Tensor3D => routeMix({ o: rows, weights }, plan) as Tensor3D;
     return {

@@ -1,17 +1,8 @@
 // Parameters of a Mixture-of-Memories layer, under the names of fla's state dict: the cell's common ones as they are,
 // a list with one entry a memory of the others, and `shared_*` for the memory that every token goes to. The upstream's
 // older layers (linear attention, GSA) keep that memory's parameters as the last entries of the lists instead.
-import { stackParts } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
-import {
-  disposeTree,
-  entries,
-  MnemixError,
-  unflatten,
-  type ParamTree,
-  type Rng,
-  type Tensor,
-} from '@mnemix/tensor';
+import { disposeTree, leaves, MnemixError, type ParamTree, type Rng, type Tensor } from '@mnemix/tensor';
 
 export interface MomParams extends CellParams {
   /** The router's weight [M,d]. */
@@ -70,35 +61,41 @@ export function sharedParams(params: MomParams, { perMemory, sharedMemory }: Par
   return { ...params, ...Object.fromEntries(copies) };
 }
 
-/**
- * The cell's parameters with the memories' copies stacked on a first axis, the shared memory's behind the others: each leaf of a
- * copy becomes [M, …], or [M + 1, …].
- */
-export function stackedParams(params: MomParams, layout: ParameterLayout): CellParams {
-  const { perMemory, memories, shared, sharedMemory } = layout;
-  const routed = (name: string) => (params[name] as readonly ParamTree[]).slice(0, memories);
-  const copies = (name: string): readonly ParamTree[] =>
-    shared ? [...routed(name), sharedCopy(params, name, sharedMemory)] : routed(name);
-  const stacked = perMemory.map((name) => [name, stackTrees(copies(name))] as const);
-  return { ...params, ...Object.fromEntries(stacked) };
+/** What all memories have of each leaf of the cell's parameters, the shared memory last; by the first memory's own. */
+export type Copies = ReadonlyMap<Tensor, readonly Tensor[]>;
+
+/** The cell's parameters with the first memory's copy of those that memories do not share, and all copies. */
+export function ownParams(
+  params: MomParams,
+  { perMemory, memories, shared, sharedMemory }: ParameterLayout,
+): { params: CellParams; copies: Copies } {
+  const copies = new Map<Tensor, Tensor[]>();
+  const firsts = perMemory.map((name) => {
+    const routed = (params[name] as readonly ParamTree[]).slice(0, memories);
+    const trees = shared ? [...routed, sharedCopy(params, name, sharedMemory)] : routed;
+    const all = trees.map(leaves);
+    all[0]?.forEach((first, i) =>
+      copies.set(
+        first,
+        all.map((own) => own[i] as Tensor),
+      ),
+    );
+    return [name, trees[0]] as const;
+  });
+  return { params: { ...params, ...Object.fromEntries(firsts) }, copies };
+}
+
+/** @throws MnemixError `config` for what is not a leaf of the parameters that a memory has of its own */
+export function copiesOf(leaf: Tensor, copies: Copies): readonly Tensor[] {
+  const found = copies.get(leaf);
+  if (found) return found;
+  throw new MnemixError({
+    code: 'config',
+    where: 'mom(cell)',
+    message: `it maps rows by a layer [${leaf.shape.join(', ')}] that memories have no copies of.`,
+    fix: "Pass context.linear layers of the cell's perMemory parameters as they are, and others to context.commonLinear.",
+  });
 }
 
 const sharedCopy = (params: MomParams, name: string, place: ParameterLayout['sharedMemory']): ParamTree =>
   place === 'last' ? (params[name] as readonly ParamTree[]).at(-1) : params[sharedName(name)];
-
-function stackTrees(copies: readonly ParamTree[]): ParamTree {
-  const [first] = copies;
-  if (first === undefined)
-    throw new MnemixError({
-      code: 'config',
-      where: 'mom(params)',
-      message: 'there are no memories.',
-      fix: 'Use at least one.',
-    });
-  const lists: Record<string, Tensor[]> = {};
-  for (const copy of copies) for (const [path, leaf] of entries(copy)) (lists[path] ??= []).push(leaf);
-  return unflatten(
-    first,
-    Object.fromEntries(Object.entries(lists).map(([path, list]) => [path, stackParts(list)])),
-  );
-}

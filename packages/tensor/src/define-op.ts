@@ -20,6 +20,9 @@ export type OpOutputs = Record<string, Tensor>;
 
 export type BackendName = 'webgpu' | 'wasm' | 'cpu';
 
+/** What ops run on now, for functions that compose them in another way where each costs a launch. */
+export const currentBackend = (): BackendName => engine().backendName as BackendName;
+
 /** What a backend's kernel receives: tfjs's own handles, to be resolved by a bridge (host arrays, WASM, WebGPU). */
 export interface KernelCall<I extends OpInputs, Attrs> {
   /** The op's name, for errors. */

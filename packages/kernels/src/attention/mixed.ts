@@ -131,21 +131,10 @@ fn scaleOf(local: u32, group: vec3u) -> f32 {
   return scale;
 }`;
 
-/** Directives stand before the bindings. */
-const ENABLED = `enable f16;
+const HEADING = `enable f16;
 enable chromium_experimental_subgroup_matrix;
 // Subgroups are taken to be runs of invocations, which no analysis can know.
-diagnostic(off, chromium.subgroup_matrix_uniformity);
-`;
-const enabledTexts = new Map<string, string>();
-
-function enabled(dispatch: GpuDispatch): GpuDispatch {
-  const { wgsl } = dispatch.kernel;
-  const text = enabledTexts.get(wgsl) ?? ENABLED + wgsl;
-  enabledTexts.set(wgsl, text);
-  return { ...dispatch, kernel: { ...dispatch.kernel, wgsl: text } };
-}
-
+diagnostic(off, chromium.subgroup_matrix_uniformity);`;
 const texts = new Map<string, string>();
 
 function textOf(name: StageName, attrs: Attrs): string {
@@ -164,25 +153,24 @@ function mixedStage(
   continues: boolean,
 ): GpuDispatch {
   const { heads, kvHeads, headWidth, maxLength, count, scale } = attrs;
-  return enabled(
-    stage({
-      name: `Attention mixed ${name} ${packedWidth(attrs)}`,
-      parts: [textOf(name, attrs)],
-      bindings: { sequences: read('sequences', 'Sequence'), ...bindings },
-      uniforms: [
-        u32(heads),
-        u32(kvHeads),
-        u32(headWidth),
-        i32(pass.nearest),
-        i32(pass.farthest),
-        u32(Number(continues)),
-        f32(scale),
-      ],
-      constants: {},
-      workgroups: [name === 'key gradient' ? kvHeads : heads, count, Math.ceil(maxLength / STAGES[name].own)],
-      aligned: headWidth % 4 === 0,
-    }),
-  );
+  return stage({
+    name: `Attention mixed ${name} ${packedWidth(attrs)}`,
+    heading: HEADING,
+    parts: [textOf(name, attrs)],
+    bindings: { sequences: read('sequences', 'Sequence'), ...bindings },
+    uniforms: [
+      u32(heads),
+      u32(kvHeads),
+      u32(headWidth),
+      i32(pass.nearest),
+      i32(pass.farthest),
+      u32(Number(continues)),
+      f32(scale),
+    ],
+    constants: {},
+    workgroups: [name === 'key gradient' ? kvHeads : heads, count, Math.ceil(maxLength / STAGES[name].own)],
+    aligned: headWidth % 4 === 0,
+  });
 }
 
 /** Of a workgroup's own rows, which are loaded as fragments. */

@@ -23,11 +23,10 @@ import type { ScanAttrs } from '../portable/scan-options.ts';
 import bonusGradientWgsl from './bonus-gradient.wgsl';
 import gateGradientWgsl from './gate-gradient.wgsl';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
-import pullWgsl from './pull.wgsl';
+import { isMixed, mixedForward, mixedGradient } from './mixed.ts';
 import recurrentWgsl from './recurrent.wgsl';
-import vectorDecayWgsl from './vector-decay.wgsl';
+import { pull, readScores, vectorDecay } from './stages.ts';
 import vectorGateGradientWgsl from '../gpu/scan/vector-gate-gradient.wgsl';
-import vectorScoresWgsl from './vector-scores.wgsl';
 
 /** Sequences that are no longer go token by token: one dispatch, which for single tokens moves the state just once. */
 const FEW_TOKENS = 8;
@@ -62,7 +61,12 @@ function sizesOf(
 
 type Call<I extends OpInputs> = PlanCall<I, ScanAttrs>;
 
-const forwardPlan = ({ shapes, attrs, device }: Call<DiagonalDecayInputs>): GpuPlan | undefined => {
+export const forwardPlan = ({
+  shapes,
+  attrs,
+  device,
+  precision,
+}: Call<DiagonalDecayInputs>): GpuPlan | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (!sizes) return undefined;
   const { rows, count, heads, dk, dv } = sizes;
@@ -72,6 +76,10 @@ const forwardPlan = ({ shapes, attrs, device }: Call<DiagonalDecayInputs>): GpuP
     return { outputs, dispatches: [recurrent(sizes, shapes, attrs.scale), ...cleared] };
   }
   const { scale } = attrs;
+  if (precision === 'mixed' && isMixed(sizes, attrs, device)) {
+    const { dispatches, scratch } = mixedForward(sizes, shapes, scale);
+    return { outputs, scratch, dispatches: [...dispatches, ...cleared] };
+  }
   return {
     outputs,
     scratch: {
@@ -101,7 +109,12 @@ const forwardPlan = ({ shapes, attrs, device }: Call<DiagonalDecayInputs>): GpuP
 
 export const forwardKernel = gpuKernel<DiagonalDecayInputs, ScanAttrs>(forwardPlan);
 
-const gradientPlan = ({ shapes, attrs, device }: Call<DiagonalDecayGradientInputs>): GpuPlan | undefined => {
+export const gradientPlan = ({
+  shapes,
+  attrs,
+  device,
+  precision,
+}: Call<DiagonalDecayGradientInputs>): GpuPlan | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (!sizes) return undefined;
   const { rows, heads, dk, dv, gate, chunks, before } = sizes;
@@ -116,15 +129,23 @@ const gradientPlan = ({ shapes, attrs, device }: Call<DiagonalDecayGradientInput
     ...(gate === 'scalar' && { dLogDecay: heads }),
     ...(gate === 'vector' && { dLogDecay: heads * dk }),
   };
+  const outputs = {
+    dQ: { shape: shapes.q },
+    dK: { shape: shapes.k },
+    dV: { shape: shapes.v },
+    dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
+    dBonus: shapes.bonus ? { shape: shapes.bonus } : none,
+    dInitialState: { shape: shapes.dState },
+  };
+  const cleared = attrs.uniform
+    ? []
+    : Object.entries(clearedWidths).map(([name, width]) => clearRows(name, rows, width));
+  if (precision === 'mixed' && isMixed(sizes, attrs, device)) {
+    const { dispatches, scratch } = mixedGradient(sizes, shapes, scale);
+    return { outputs, scratch, dispatches: [...dispatches, ...cleared] };
+  }
   return {
-    outputs: {
-      dQ: { shape: shapes.q },
-      dK: { shape: shapes.k },
-      dV: { shape: shapes.v },
-      dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
-      dBonus: shapes.bonus ? { shape: shapes.bonus } : none,
-      dInitialState: { shape: shapes.dState },
-    },
+    outputs,
     scratch: {
       ...tableScratch(sizes),
       ...decayedScratch(sizes, shapes),
@@ -163,9 +184,7 @@ const gradientPlan = ({ shapes, attrs, device }: Call<DiagonalDecayGradientInput
       }),
       ...keyGradients(sizes, scale),
       ...gateGradients(sizes, scale),
-      ...Object.entries(clearedWidths)
-        .filter(() => !attrs.uniform)
-        .map(([name, width]) => clearRows(name, rows, width)),
+      ...cleared,
     ],
   };
 };
@@ -197,40 +216,6 @@ const writtenKeys = ({ gate }: ScanSizes): string => (gate === 'vector' ? 'writt
 const decayedScratch = ({ gate }: ScanSizes, { q, k }: Shapes): GpuPlan['scratch'] =>
   gate === 'vector' ? { readQ: { shape: q }, writtenK: { shape: k } } : {};
 
-/** See vector-decay.wgsl. */
-const vectorDecay = (sizes: ScanSizes): GpuDispatch =>
-  chunkStage(sizes, {
-    name: 'DiagonalDecay vector decay',
-    parts: [vectorDecayWgsl],
-    bindings: {
-      sums: written('sums', 'vec2f'),
-      q: read('q'),
-      k: read('k'),
-      logDecay: read('logDecay'),
-      readQ: written('readQ'),
-      writtenK: written('writtenK'),
-    },
-    workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
-  });
-
-/** `scores` of q and k; with a gate for each channel, decayed. */
-const readScores = (sizes: ScanSizes, { bonus }: Shapes): GpuDispatch =>
-  sizes.gate === 'vector'
-    ? chunkStage(sizes, {
-        name: 'DiagonalDecay vector scores',
-        parts: [vectorScoresWgsl],
-        bindings: {
-          q: rowsOf('q', 'keyWidth'),
-          k: rowsOf('k', 'keyWidth'),
-          sumPairs: rowsOf('sums', 'extra'),
-          bonus: rowsOf(bonus ? 'bonus' : 'q', 'keyWidth'),
-          scores: written('scores'),
-        },
-        told: { extra: 2 * sizes.dk },
-        workgroups: [4, sizes.heads, sizes.chunks],
-      })
-    : scores(sizes, { x: 'q', y: 'k', width: sizes.dk, scores: 'scores' });
-
 /** dQ and dK: by way of the states, then of the scores. */
 function keyGradients(sizes: ScanSizes, scale: number): GpuDispatch[] {
   const gradient = (to: Border): GpuDispatch[] => {
@@ -256,31 +241,6 @@ function keyGradients(sizes: ScanSizes, scale: number): GpuDispatch[] {
   };
   return [...gradient('start'), ...gradient('end')];
 }
-
-interface Pull {
-  readonly y: string;
-  readonly z: string;
-  readonly weight: string;
-  readonly to: Border;
-  readonly scale: number;
-}
-
-/** See pull.wgsl. */
-const pull = (sizes: ScanSizes, { y, z, weight, to, scale }: Pull): GpuDispatch =>
-  chunkStage(sizes, {
-    name: 'DiagonalDecay pull',
-    parts: [pullWgsl],
-    bindings: {
-      scores: read('dScores', 'vec4f'),
-      y: read(y),
-      bonus: read(sizes.before ? 'bonus' : y),
-      weight: read(weight),
-      z: written(z),
-      gates: written('gates'),
-    },
-    told: { to, scoreScale: scale },
-    workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
-  });
 
 /** dLogDecay and dBonus, where there are a gate and a bonus. */
 function gateGradients(sizes: ScanSizes, scale: number): GpuDispatch[] {

@@ -114,7 +114,7 @@ function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string
   const scratch = make(plan.scratch ?? {});
   gpu.bufferManager.owner = op;
   try {
-    // Uploads end the open pass, so they come before the first dispatch.
+    // Before the first dispatch, since buffers for them may have to be made, which can fail.
     for (const { dataId } of tensors.values()) gpu.uploadToGPU(dataId);
     plan.dispatches.forEach((dispatch, i) => record(gpu, compiled[i] as Compiled, dispatch, tensors));
   } catch (error) {

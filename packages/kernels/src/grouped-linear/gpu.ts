@@ -6,8 +6,9 @@ import { packed, packGroups, packOf } from '../gpu/rows/index.ts';
 import { columnsOf, bytesOf, rowsOf, type Tile } from '../mat-mul/float32.ts';
 import { depthOf, ENOUGH_WORKGROUPS, kernelOf, TILES } from '../mat-mul/gpu.ts';
 import biasGradientWgsl from './bias-gradient.wgsl';
-import type { BackwardInputs, Inputs } from './portable.ts';
+import type { BackwardInputs, Inputs, SplitAttrs } from './portable.ts';
 import { rowsKernel, sizesOf, weightGradientKernel } from './products.ts';
+import { nameOf, splitColumns } from './split-columns.ts';
 import sumTilesWgsl from './sum-tiles.wgsl';
 
 const sumTilesText = packed(sumTilesWgsl);
@@ -32,17 +33,36 @@ const mapSizes = ({ x, weight }: { readonly [Name in 'x' | 'weight']: readonly n
 
 export const forward = gpuKernel<Inputs, object>(({ shapes, device }) => {
   const sizes = mapSizes(shapes);
-  const { rows, inputs, outputs } = sizes;
-  const hasBias = shapes.bias !== undefined;
-  const dispatch = rowsProduct(sizes, device, {
-    rows: 'x',
-    y: 'y',
-    inner: inputs,
-    columns: outputs,
-    innerLast: true,
-    hasBias,
-  });
+  const { rows, outputs } = sizes;
+  const dispatch = rowsProduct(sizes, device, forwardProduct(sizes, shapes));
   return dispatch && { outputs: { y: { shape: [rows, outputs] } }, dispatches: [dispatch] };
+});
+
+/** As `forward`, but each map's columns go to a tensor of their own. */
+export const forwardSplit = gpuKernel<Inputs, SplitAttrs>(({ shapes, attrs: { widths }, device }) => {
+  if (widths.length + 1 > device.limits.maxStorageBuffersPerShaderStage) return undefined;
+  const sizes = mapSizes(shapes);
+  const { rows, outputs } = sizes;
+  const dispatch = rowsProduct(sizes, device, forwardProduct(sizes, shapes));
+  return (
+    dispatch && {
+      outputs: Object.fromEntries(widths.map((width, i) => [nameOf(i), { shape: [rows, width] }])),
+      scratch: { y: { shape: [rows, outputs] } },
+      dispatches: [dispatch, splitColumns(rows, widths)],
+    }
+  );
+});
+
+const forwardProduct = (
+  { inputs, outputs }: Sizes,
+  { bias }: { readonly bias: readonly number[] | undefined },
+): RowsProduct => ({
+  rows: 'x',
+  y: 'y',
+  inner: inputs,
+  columns: outputs,
+  innerLast: true,
+  hasBias: bias !== undefined,
 });
 
 export const backward = gpuKernel<BackwardInputs, object>(({ shapes, device }) => {

@@ -1,31 +1,9 @@
 // One linear map per group of rows.
-import { checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
-import { sequenceTensors } from '../portable/chunk-layout.ts';
+import { checkConfig, checkShapes, currentBackend, reshape, type Tensor } from '@mnemix/tensor';
+import { joinRows } from '../join-rows/index.ts';
 import type { Sequences } from '../sequences.ts';
-import * as cpu from './cpu.ts';
-import * as gpu from './gpu.ts';
-import * as portable from './portable.ts';
-import * as wasm from './wasm.ts';
-
-const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>({
-  name: 'GroupedLinearBackward',
-  outputs: ['dx', 'dWeight', 'dBias'],
-  integers: sequenceTensors,
-  portable: portable.backward,
-  kernels: { ...cpu.backward, ...wasm.backward, ...gpu.backward },
-});
-
-const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
-  name: 'GroupedLinear',
-  outputs: ['y'],
-  integers: sequenceTensors,
-  portable: portable.forward,
-  kernels: { ...cpu.forward, ...wasm.forward, ...gpu.forward },
-  gradient: ({ inputs, grads }) => {
-    const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy: grads.y }, {});
-    return { x: dx, weight: dWeight, bias: dBias };
-  },
-});
+import { forwardOp, splitOp } from './op.ts';
+import { nameOf } from './split-columns.ts';
 
 export interface GroupedLinearOptions {
   /** The rows of each group; as many groups as there are weights. */
@@ -54,4 +32,66 @@ export function groupedLinear(
   });
   const { starts, lengths, rowSequence } = groups;
   return forwardOp({ x, weight, bias, starts, lengths, rowSequence }, {}).y;
+}
+
+/** What the groups have of one map. */
+export interface GroupedLayer {
+  /** [out, in] of each group. */
+  readonly weights: readonly Tensor[];
+  /** [out] of each group. */
+  readonly biases?: readonly Tensor[] | undefined;
+}
+
+/**
+ * Several maps of the same rows, each a {@link groupedLinear}. On WebGPU they are one product, whose columns are taken apart as they are
+ * written: it reads the rows once, and so does its gradient. Elsewhere launches cost nothing and copies do, so there each is one.
+ *
+ * @param x [N, in]
+ * @param layers at least one; all with biases, or none, where they are to be one product
+ * @returns [N, out] of each map
+ * @throws MnemixError `shape`; `config` where a map has not one weight for each group
+ */
+export function groupedLinears(
+  x: Tensor,
+  layers: readonly GroupedLayer[],
+  { groups }: GroupedLinearOptions,
+): Tensor[] {
+  for (const lists of layers.flatMap(({ weights, biases }) => [weights, biases ?? weights])) {
+    checkConfig(
+      lists.length === groups.count,
+      'groupedLinears(layers)',
+      `there are ${lists.length} weights or biases for ${groups.count} groups.`,
+      'Pass one for each group.',
+    );
+  }
+  const isAlike = new Set(layers.map(({ biases }) => biases === undefined)).size === 1;
+  if (layers.length === 1 || !isAlike || currentBackend() !== 'webgpu') {
+    return layers.map((layer) => groupedLinear({ x, ...joined([layer]) }, { groups }));
+  }
+  const { weight, bias } = joined(layers);
+  const widths = layers.map(({ weights }) => weights[0]?.shape[0] as number);
+  checkShapes('groupedLinears', {
+    x: [x, [groups.rows, 'in']],
+    weights: [weight, [groups.count, widths.reduce((a, b) => a + b), 'in']],
+    biases: [bias, weight.shape.slice(0, 2)],
+  });
+  const { starts, lengths, rowSequence } = groups;
+  const parts = splitOp(widths.length)({ x, weight, bias, starts, lengths, rowSequence }, { widths });
+  return widths.map((_, i) => parts[nameOf(i)] as Tensor);
+}
+
+/** The layers of each group one below the other, group by group: weight [M, Σ out, in], bias [M, Σ out]. */
+function joined(layers: readonly GroupedLayer[]): { weight: Tensor; bias?: Tensor } {
+  const join = (lists: readonly (readonly Tensor[])[]): Tensor => {
+    const groups = lists[0]?.length ?? 0;
+    const parts = Array.from({ length: groups }, (_, m) => lists.map((list) => list[m] as Tensor));
+    const whole = joinRows(parts.flat());
+    const [size = 0, ...rest] = whole.shape;
+    return reshape(whole, [groups, size / groups, ...rest]);
+  };
+  const biases = layers.flatMap((layer) => (layer.biases ? [layer.biases] : []));
+  return {
+    weight: join(layers.map(({ weights }) => weights)),
+    ...(biases.length > 0 ? { bias: join(biases) } : {}),
+  };
 }

@@ -3,6 +3,8 @@ import { add, mul, rsqrt, square, sub, sum, type Tensor } from '@mnemix/tensor';
 
 export type Inputs = { x: Tensor };
 export type BackwardInputs = Inputs & { dy: Tensor };
+export type PairInputs = { x: Tensor; z: Tensor };
+export type PairBackwardInputs = PairInputs & { dy: Tensor; dyOfZ: Tensor };
 export interface Attrs {
   readonly eps: number;
 }

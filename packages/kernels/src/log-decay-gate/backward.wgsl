@@ -1,5 +1,6 @@
 // Gradients of g = −e^{aLog}·softplus(z) with z = a + dtBias: da = −dg·e^{aLog}·σ(z), d dtBias = Σ da, d aLog = Σ dg·g. A workgroup has
-// `lanes` heads and strides over rows, `slots` at a time; it leaves its part of the sums, of d aLog before those of d dtBias.
+// `lanes` heads and strides over rows, `slots` at a time; it leaves its part of the sums, of d aLog before those of d dtBias. What stands before this text: the
+// bindings, and `alongside`.
 override lanes: u32;
 override slots: u32;
 
@@ -7,14 +8,6 @@ struct Uniforms {
   rows: u32,
   heads: u32,
 }
-
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> aLog: array<f32>;
-@group(0) @binding(2) var<storage, read> dtBias: array<f32>;
-@group(0) @binding(3) var<storage, read> dg: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dA: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(6) var<uniform> sizes: Uniforms;
 
 var<workgroup> sums: array<vec2f, lanes * slots>;
 
@@ -34,6 +27,7 @@ fn main(
       let scaled = dg[at] * rate;
       let slope = scaled * sigmoid(z);
       dA[at] = slope;
+      alongside(at);
       sum += vec2f(scaled * softplus(z), slope);
     }
   }

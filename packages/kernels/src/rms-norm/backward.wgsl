@@ -1,5 +1,6 @@
 // Gradients of y = w ⊙ x̂, x̂ = r·x, r = (Σx² / divisor + ε)^{-1/2}. With h = dy ⊙ w: dx = r(h − x̂·Σ(h ⊙ x̂) / divisor),
 // dw = Σ_rows dy ⊙ x̂. Each workgroup leaves its part of dw, to be summed in a second stage.
+// What stands before this text: the bindings, valueAt, slopeAt, scaleAt, put, leaveDWeight.
 override isWeighted: bool;
 
 struct Uniforms {
@@ -8,22 +9,8 @@ struct Uniforms {
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Pack>;
-@group(0) @binding(1) var<storage, read> weight: array<Pack>; // looked at only if there is one
-@group(0) @binding(2) var<storage, read> dy: array<Pack>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Pack>;
-@group(0) @binding(4) var<storage, read_write> partialDWeight: array<Pack>;
-@group(0) @binding(5) var<uniform> sizes: Uniforms;
-
 /** Of each slot, over the rows that it has had. */
 var<workgroup> dWeight: array<Pack, select(1, slots * packs, isWeighted)>;
-
-fn weightAt(c: u32) -> Pack {
-  if (isWeighted) {
-    return weight[c];
-  }
-  return Pack(1);
-}
 
 @compute @workgroup_size(lanes, slots)
 fn main(
@@ -38,7 +25,7 @@ fn main(
       dWeight[slot * packs + c] = Pack();
     }
   }
-  var scale = weightAt(min(lane, packs - 1));
+  var scale = scaleAt(min(lane, packs - 1));
   for (var first = group.x * slots; first < sizes.rows; first += groups.x * slots) {
     let row = first + slot;
     let isRow = row < sizes.rows;
@@ -48,10 +35,10 @@ fn main(
     var products = vec2f();
     if (isRow) {
       for (var c = lane; c < packs; c += lanes) {
-        value = x[start + c];
-        slope = dy[start + c];
+        value = valueAt(start + c);
+        slope = slopeAt(start + c);
         if (!isOnce) {
-          scale = weightAt(c);
+          scale = scaleAt(c);
         }
         products += vec2f(dotOf(value, value), dotOf(value, slope * scale));
       }
@@ -61,12 +48,12 @@ fn main(
     if (isRow) {
       for (var c = lane; c < packs; c += lanes) {
         if (!isOnce) {
-          value = x[start + c];
-          slope = dy[start + c];
-          scale = weightAt(c);
+          value = valueAt(start + c);
+          slope = slopeAt(start + c);
+          scale = scaleAt(c);
         }
         let normal = value * factor;
-        dx[start + c] = factor * (slope * scale - normal * factor * mean.y);
+        put(start + c, factor * (slope * scale - normal * factor * mean.y));
         if (isWeighted) {
           dWeight[slot * packs + c] += slope * normal;
         }
@@ -80,7 +67,7 @@ fn main(
       for (var s = 1u; s < slots; s++) {
         sum += dWeight[s * packs + c];
       }
-      partialDWeight[group.x * packs + c] = sum;
+      leaveDWeight(group.x * packs + c, sum);
     }
   }
 }

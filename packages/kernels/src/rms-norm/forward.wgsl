@@ -1,22 +1,10 @@
-// y = w ⊙ r·x with r = (Σx² / divisor + ε)^{-1/2}.
+// y = w ⊙ r·x with r = (Σx² / divisor + ε)^{-1/2}. What stands before this text: the bindings, valueAt, scaleAt, leave, put.
 override isWeighted: bool;
 
 struct Uniforms {
   rows: u32,
   divisor: f32,
   eps: f32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<Pack>;
-@group(0) @binding(1) var<storage, read> weight: array<Pack>; // looked at only if there is one
-@group(0) @binding(2) var<storage, read_write> y: array<Pack>;
-@group(0) @binding(3) var<uniform> sizes: Uniforms;
-
-fn weightAt(c: u32) -> Pack {
-  if (isWeighted) {
-    return weight[c];
-  }
-  return Pack(1);
 }
 
 @compute @workgroup_size(lanes, slots)
@@ -27,7 +15,7 @@ fn main(
 ) {
   let lane = local.x;
   let slot = local.y;
-  var scale = weightAt(min(lane, packs - 1));
+  var scale = scaleAt(min(lane, packs - 1));
   for (var first = group.x * slots; first < sizes.rows; first += groups.x * slots) {
     let row = first + slot;
     let isRow = row < sizes.rows;
@@ -36,7 +24,8 @@ fn main(
     var squares = 0f;
     if (isRow) {
       for (var c = lane; c < packs; c += lanes) {
-        value = x[start + c];
+        value = valueAt(start + c);
+        leave(start + c, value);
         squares += dotOf(value, value);
       }
     }
@@ -44,10 +33,10 @@ fn main(
     if (isRow) {
       for (var c = lane; c < packs; c += lanes) {
         if (!isOnce) {
-          value = x[start + c];
-          scale = weightAt(c);
+          value = valueAt(start + c);
+          scale = scaleAt(c);
         }
-        y[start + c] = value * factor * scale;
+        put(start + c, value * factor * scale);
       }
     }
   }

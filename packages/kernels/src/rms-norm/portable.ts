@@ -5,6 +5,9 @@ import { sumOfRows } from '../rows.ts';
 export type Inputs = { x: Tensor; weight: Tensor | undefined };
 export type BackwardInputs = Inputs & { dy: Tensor };
 export type Gradients = { dx: Tensor; dWeight: Tensor };
+export type AddInputs = { x: Tensor; added: Tensor; weight: Tensor };
+/** `x` is the sum. */
+export type AddBackwardInputs = { x: Tensor; weight: Tensor; dy: Tensor; dSum: Tensor };
 export interface Attrs {
   readonly eps: number;
 }

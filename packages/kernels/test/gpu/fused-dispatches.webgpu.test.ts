@@ -5,10 +5,14 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { stepText } from '../../src/adam-w/texts.ts';
 import {
   adamWAll,
+  addRmsNorm,
   crossEntropy,
+  deltaGates,
   embedding,
   globalNorms,
+  joinRows,
   l2Norm,
+  l2NormPair,
   layerNorm,
   rmsNorm,
   rmsNormGated,
@@ -43,6 +47,30 @@ const cases: readonly Case[] = [
     inputs: { x: draw(3, 8) },
     op: (t) => ({ y: l2Norm(t['x']!) }),
     kernels: ['RmsNorm forward', 'RmsNorm backward'],
+  },
+  {
+    name: 'addRmsNorm',
+    inputs: { x: draw(3, 8), added: draw(3, 8), weight: draw(8) },
+    op: (t) => ({ y: addRmsNorm(t as never).y }),
+    kernels: ['RmsNorm forward', 'RmsNorm backward', 'SumRows'],
+  },
+  {
+    name: 'l2NormPair',
+    inputs: { q: draw(3, 8), k: draw(3, 8) },
+    op: (t) => ({ y: l2NormPair(t['q']!, t['k']!)[0] }),
+    kernels: ['RmsNorm forward', 'RmsNorm backward'],
+  },
+  {
+    name: 'deltaGates',
+    inputs: { a: draw(3, 4), aLog: draw(4), dtBias: draw(4), b: draw(3, 4) },
+    op: (t) => ({ y: deltaGates(t as never).beta }),
+    kernels: ['LogDecayGate forward', 'LogDecayGate backward', 'SumRowsApart'],
+  },
+  {
+    name: 'joinRows',
+    inputs: { a: draw(2, 4), b: draw(3, 4) },
+    op: (t) => ({ y: joinRows(Object.values(t)) }),
+    kernels: ['JoinRows', 'SplitRows'],
   },
   {
     name: 'layerNorm',

@@ -1,14 +1,16 @@
 import { describeOnWebgpu } from '@mnemix/testkit';
 import { closeBackend, openBackend } from '@mnemix/tensor';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { groupedLinear, packedSequences } from '../../src/index.ts';
+import { groupedLinear, groupedLinears, packedSequences } from '../../src/index.ts';
 import {
   groupedLinearCases,
   groupedLinearInputs,
   groupedLinearOracle,
+  splitColumns,
+  splitLayers,
   type GroupedLinearCase,
 } from '../grouped-linear-cases.ts';
-import { expectToMatch, runOp, runOracle, toTensor, type Arrays } from '../op-cases.ts';
+import { expectToMatch, runOp, runOracle, toTensor, type Arrays, type Tensors } from '../op-cases.ts';
 import { countStockPrograms } from './stock-programs.ts';
 
 // A software adapter takes a while to compile a pipeline.
@@ -44,6 +46,31 @@ describeOnWebgpu('groupedLinear', (backend) => {
       const actual = await run(shape, inputs, { y: dy });
       expectToMatch(actual, runOracle(inputs, groupedLinearOracle(shape), { y: dy }));
     }
+  });
+
+  // Columns in vectors, with one map's beginning inside of a tile; and not.
+  it.each([
+    [8, [8, 4, 72]],
+    [5, [3, 4]],
+  ])('takes the columns of several maps of %i apart: %j', async (inner, widths) => {
+    const shape = long(
+      inner,
+      widths.reduce((a, b) => a + b),
+    );
+    const { dy, ...inputs } = groupedLinearInputs(shape);
+    const groups = packedSequences(1, shape.total, shape.segments);
+    const upstream = splitColumns(dy, widths);
+    const parts = (t: Tensors) =>
+      groupedLinears(t['x']!, splitLayers(t as never, widths), { groups }).map(
+        (y, i) => [`y${i}`, y] as const,
+      );
+    const actual = await runOp(inputs, (t) => Object.fromEntries(parts(t)), upstream);
+    // The product of one map has the oracle's values.
+    const whole = await run(shape, inputs, { y: dy });
+    for (const [name, y] of Object.entries(splitColumns(whole.outputs['y']!, widths)))
+      expect(actual.outputs[name], name).toBeCloseRms(y, 1e-6);
+    for (const [name, slope] of Object.entries(whole.gradients))
+      expect(actual.gradients[name], `gradient of ${name}`).toBeCloseRms(slope, 1e-6);
   });
 
   it('goes without stock kernels, and gives the same bits every time', async () => {

@@ -1,7 +1,7 @@
-import { describeOnWebgpu, mambaLogDecay, seededRandom } from '@mnemix/testkit';
+import { describeOnWebgpu, map, mambaLogDecay, seededRandom } from '@mnemix/testkit';
 import { closeBackend, openBackend } from '@mnemix/tensor';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { logDecayGate } from '../../src/index.ts';
+import { deltaGates, logDecayGate } from '../../src/index.ts';
 import { expectToMatch, float32, runOp, runOracle, toTensor, type Arrays } from '../op-cases.ts';
 import { countStockPrograms } from './stock-programs.ts';
 
@@ -35,6 +35,19 @@ describeOnWebgpu('logDecayGate', (backend) => {
     const { dg, ...inputs } = inputsOf(shape);
     const actual = await runOp(inputs, (t) => ({ g: logDecayGate(t as never) }), { g: dg });
     expectToMatch(actual, runOracle(inputs, oracle, { g: dg }));
+  });
+
+  it('matches the oracle with the strength alongside', async () => {
+    const { dg, ...gate } = inputsOf([600, 3]);
+    const random = seededRandom(5);
+    const inputs = { ...gate, b: float32(random.normals([600, 3], 3)) };
+    const upstream = { logDecay: dg, beta: float32(random.normals([600, 3])) };
+    const actual = await runOp(inputs, (t) => deltaGates(t as never, { strongest: 2 }), upstream);
+    const wanted = (x: Arrays) => ({
+      logDecay: oracle(x).g,
+      beta: map(x['b']!, (b) => 2 / (1 + Math.exp(-b))),
+    });
+    expectToMatch(actual, runOracle(inputs, wanted, upstream));
   });
 
   it('keeps its digits where decay is faint, and is finite where it is strong', async () => {

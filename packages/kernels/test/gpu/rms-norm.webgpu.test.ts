@@ -1,7 +1,7 @@
-import { describeOnWebgpu, rmsNorm as oracle, seededRandom } from '@mnemix/testkit';
+import { describeOnWebgpu, nd, rmsNorm as oracle, seededRandom } from '@mnemix/testkit';
 import { closeBackend, openBackend } from '@mnemix/tensor';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { rmsNorm } from '../../src/index.ts';
+import { addRmsNorm, rmsNorm } from '../../src/index.ts';
 import { expectToMatch, float32, poison, runOp, runOracle, type Arrays } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
@@ -37,6 +37,24 @@ describeOnWebgpu('rmsNorm', (backend) => {
       const wanted = runOracle(inputs, (a) => ({ y: oracle(a['x']!, a['weight'], 1e-3) }), { y: dy });
       expectToMatch(actual, wanted);
     }
+  });
+
+  it.each([
+    [300, 4],
+    [2, 259],
+    [3, 1032],
+  ])('matches the oracle for the sum of two [%i, %i]', async (...shape) => {
+    const { x, weight, dy } = inputsOf(shape);
+    const added = float32(seededRandom(12).normals(shape));
+    const inputs = { x, added, weight };
+    await poison([[1, shape.at(-1)!], [4]]);
+    const upstream = { y: dy, sum: added };
+    const actual = await runOp(inputs, (t) => addRmsNorm(t as never, { eps: 1e-3 }), upstream);
+    const wanted = (a: Arrays) => {
+      const data = a['x']!.data.map((value, i) => value + a['added']!.data[i]!);
+      return { sum: nd(shape, data), y: oracle(nd(shape, data), a['weight'], 1e-3) };
+    };
+    expectToMatch(actual, runOracle(inputs, wanted, upstream));
   });
 
   it('gives the same bits every time, the summed gradient included', async () => {

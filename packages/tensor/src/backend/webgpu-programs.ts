@@ -35,7 +35,7 @@ export function supervisePrograms(instance: KernelBackend): void {
         .reduce((sum, each) => sum + each, 0);
     const timestampWrites = passTimestamps(instance, () => ({ name, bytes: bytes() }));
     if (!timestampWrites) return runWebGPUProgram.call(backend, program, inputs, ...rest);
-    // Uploads end the open pass, so they come before it.
+    // Buffers for them may have to be made, which can fail: before the pass is opened.
     for (const { dataId } of inputs) backend.uploadToGPU(dataId);
     backend.endComputePassEncoder();
     backend.ensureCommandEncoderReady();

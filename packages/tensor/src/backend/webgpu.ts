@@ -6,6 +6,7 @@ import { BufferPool } from './buffer-pool.ts';
 import { watchDevice, type Watch } from './health.ts';
 import { installWebgpuKernels } from './webgpu-kernels.ts';
 import { supervisePrograms } from './webgpu-programs.ts';
+import { installUploads } from './webgpu-uploads.ts';
 import { mixedObstacle, setPrecision, type Precision } from './webgpu-precision.ts';
 import type { BackendReport, Opened } from './report.ts';
 
@@ -13,8 +14,8 @@ export interface WebgpuOptions {
   /** Which of several GPUs to prefer. Default: `high-performance`. */
   readonly powerPreference?: 'high-performance' | 'low-power';
   /**
-   * Of matrix products. `mixed`: f16 operands and f32 sums, on devices with matrix units (relative error about 3e-4).
-   * Default `float32`.
+   * Of matrix products, attention and the diagonal-decay scan. `mixed`: f16 operands and f32 sums, on devices with matrix units
+   * (relative error about 4e-4, of gates' gradients up to 2e-3). Default `float32`.
    */
   readonly precision?: Precision;
 }
@@ -77,6 +78,7 @@ async function open(
   const instance: KernelBackend = new WebGPUBackend(device as never, adapter.info as never);
   const { fail, expectLoss } = watchDevice(device, instance);
   installPool(instance, device, fail);
+  installUploads(instance);
   supervisePrograms(instance);
   const obstacle = precision === 'mixed' ? mixedObstacle(adapter) : undefined;
   const granted: Precision = obstacle === undefined ? precision : 'float32';

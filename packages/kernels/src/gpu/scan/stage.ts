@@ -26,6 +26,8 @@ export interface Stage {
   /** Stands for the text: stages of the same name have the same parts, and bindings of the same names and elements. */
   readonly name: string;
   readonly parts: readonly string[];
+  /** Directives, e.g. `enable f16;`: they stand before all else. */
+  readonly heading?: string;
   /** By their names in the text, in the order of the bindings. The struct `Uniforms` of the text is bound last, as `sizes`. */
   readonly bindings: Readonly<Record<string, Bound>>;
   readonly uniforms: readonly Uniform[];
@@ -39,6 +41,7 @@ const texts = new Map<string, string>();
 
 export function stage({
   name,
+  heading,
   parts,
   bindings,
   uniforms,
@@ -47,7 +50,7 @@ export function stage({
   aligned,
 }: Stage): GpuDispatch {
   const key = `${name} ${aligned}`;
-  const wgsl = texts.get(key) ?? textOf({ parts, bindings, aligned });
+  const wgsl = texts.get(key) ?? textOf({ heading, parts, bindings, aligned });
   texts.set(key, wgsl);
   const bound = Object.values(bindings);
   return {
@@ -58,7 +61,12 @@ export function stage({
   };
 }
 
-function textOf({ parts, bindings, aligned }: Pick<Stage, 'parts' | 'bindings' | 'aligned'>): string {
+function textOf({
+  heading,
+  parts,
+  bindings,
+  aligned,
+}: Pick<Stage, 'heading' | 'parts' | 'bindings' | 'aligned'>): string {
   const entries = Object.entries(bindings);
   const declared = entries.map(([name, { access, element = aligned ? 'vec4f' : 'f32' }], binding) => {
     const mode = access === 'read' ? 'read' : 'read_write';
@@ -72,7 +80,7 @@ function textOf({ parts, bindings, aligned }: Pick<Stage, 'parts' | 'bindings' |
         ? reader(name, width, aligned)
         : reader(name, width, aligned) + writer(name, width, aligned),
   );
-  return [...declared, ...movers, ...parts].join('\n');
+  return [...(heading ? [heading] : []), ...declared, ...movers, ...parts].join('\n');
 }
 
 const four = (element: (c: number) => string): string => [0, 1, 2, 3].map(element).join(', ');

@@ -77,7 +77,7 @@ const uniformsOf = (
   u32(extra),
 ];
 
-type ChunkStage = Pick<Stage, 'name' | 'parts' | 'bindings' | 'workgroups'> &
+type ChunkStage = Pick<Stage, 'name' | 'heading' | 'parts' | 'bindings' | 'workgroups'> &
   Partial<Pick<Stage, 'constants'>> & { readonly told?: Told };
 
 /** A stage on chunks: its text follows decay.wgsl, its bindings those that decay.wgsl needs. */

@@ -1,0 +1,181 @@
+// The text of pull.wgsl on matrix units.
+import { mixedCommon, put, times } from '../gpu/scan/mixed-wgsl.ts';
+
+/** Columns of a workgroup. */
+const COLUMNS = 64;
+/** Of f16: neighbouring rows lie in different banks. */
+const STRIDE = COLUMNS + 8;
+/** Rows of a block. */
+const ROWS = 16;
+
+export const MIXED_PULL_BYTES = 2 * STRIDE * (64 + 6 * ROWS) + 16 * 256 + 4 * 64 * COLUMNS + 8 * 128 + 8 * 4;
+
+/**
+ * As pull.wgsl, without a bonus and without `gates`. A workgroup has 64 channels of a chunk's head, each of its four subgroups a block
+ * of 16 tokens, an invocation two channels. What a token gets from its own block is summed in f32 while the others' values walk
+ * to it, decayed on the way; at the block's border they become the operand (f16) that blocks beyond are multiplied with. Blocks have
+ * places in the order of the walk, which goes backwards in time for the gradient of writers (`toEnd`).
+ */
+export function mixedPullWgsl(toEnd: boolean): string {
+  const rows = Array.from({ length: ROWS }, (_, n) => n);
+  const order = toEnd ? rows.toReversed() : rows;
+  // The decay between the row before in the order and this one.
+  const step = (n: number): string | undefined =>
+    toEnd ? (n === 0 ? undefined : `decay${order[n - 1]}`) : `decay${order[n]}`;
+  const walk = order
+    .map((row, n) => {
+      const factor = step(n);
+      const met = order.slice(0, n);
+      return `${factor ? `${met.map((other) => `value${other} *= ${factor};`).join('\n')}\nwalked *= ${factor};` : ''}
+  let walked${row} = walked;
+  var own${row} = vec2f();
+  ${[0, 1, 2, 3]
+    .filter((quad) => [...met, row].some((other) => other >> 2 === quad))
+    .map(
+      (quad) => `{
+    let four = ownPairs[subgroup * 64 + ${4 * row + quad}];
+    ${[...met, row]
+      .filter((other) => other >> 2 === quad)
+      .map((other) => `own${row} += four[${other & 3}] * value${other};`)
+      .join('\n')}
+  }`,
+    )
+    .join('\n')}`;
+    })
+    .join('\n');
+
+  return `${mixedCommon}
+
+/** By tokens that get and tokens that give. */
+var<workgroup> pairs: array<f16, ${64 * STRIDE}>;
+/** The same of each block with itself. */
+var<workgroup> ownPairs: array<vec4f, 256>;
+/** Of each pair of places, what the earlier one gives. */
+var<workgroup> given: array<f16, ${6 * ROWS * STRIDE}>;
+var<workgroup> results: array<f32, ${64 * COLUMNS}>;
+/** Of whole blocks, by place. */
+var<workgroup> blockDecays: array<vec2f, 128>;
+var<workgroup> largest: array<vec2u, 4>;
+
+@compute @workgroup_size(128)
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
+  let chunk = chunks[group.z];
+  if (chunk.tokens == 0) {
+    return;
+  }
+  let head = group.y;
+  let subgroup = local / 32;
+  let lane = local % 32;
+  let place = ${toEnd ? '3 - subgroup' : 'subgroup'};
+  let first = 16 * subgroup;
+  let pairs0 = (group.z * sizes.heads + head) * 1024;
+  let width = sizes.keyWidth / 2;
+  let column = group.x * 32 + lane;
+
+  ${times(
+    8,
+    (n) => `let i${n} = ${8 * n} + local / 16;
+  var four${n} = scores[pairs0 + i${n} * 16 + local % 16];`,
+  )}
+  ${times(
+    ROWS,
+    (
+      n,
+    ) => `let at${n} = ((chunk.start + min(first + ${n}, chunk.tokens - 1)) * sizes.heads + head) * width + column;
+  var value${n} = y[at${n}];
+  var decay${n} = logDecay[at${n}];`,
+  )}
+  let j = local % 16 * 4 + vec4u(0, 1, 2, 3);
+  ${times(8, (n) => `four${n} = select(vec4f(), four${n}, (j <= vec4u(i${n})) & vec4<bool>(i${n} < chunk.tokens));`)}
+  ${times(
+    ROWS,
+    (n) => `value${n} = select(vec2f(), value${n}, first + ${n} < chunk.tokens);
+  decay${n} = select(vec2f(1), exp(decay${n}), first + ${n} < chunk.tokens);`,
+  )}
+  {
+    var most = vec2u();
+    ${times(8, (n) => `most.x = max(most.x, largestOf(four${n}));`)}
+    ${times(ROWS / 2, (n) => `most.y = max(most.y, largestOf(vec4f(value${2 * n}, value${2 * n + 1})));`)}
+    let found = subgroupMax(most);
+    if (lane == 0) {
+      largest[subgroup] = found;
+    }
+  }
+  ${times(
+    8,
+    (n) => `if (i${n} / 16 == local % 16 / 4) {
+    ${
+      toEnd
+        ? times(
+            4,
+            (c) =>
+              `ownPairs[i${n} / 16 * 64 + (local % 4 * 4 + ${c}) * 4 + i${n} % 16 / 4][i${n} % 4] = four${n}.${'xyzw'[c]};`,
+          )
+        : `ownPairs[i${n} / 16 * 64 + i${n} % 16 * 4 + local % 4] = four${n};`
+    }
+  }`,
+  )}
+  workgroupBarrier();
+  let most = max(max(largest[0], largest[1]), max(largest[2], largest[3]));
+  let unitPairs = unitOf(most.x);
+  let unitValues = unitOf(most.y);
+  {
+    let inverse = inverseOf(unitPairs);
+    ${times(8, (n) =>
+      toEnd
+        ? times(
+            4,
+            (c) =>
+              `pairs[(local % 16 * 4 + ${c}) * ${STRIDE} + i${n}] = f16(inverse * four${n}.${'xyzw'[c]});`,
+          )
+        : put('pairs', `i${n} * ${STRIDE} + local % 16 * 4`, `inverse * four${n}`),
+    )}
+  }
+
+  var walked = vec2f(1);
+  ${walk}
+  ${toEnd ? `${rows.map((n) => `value${n} *= decay0;`).join('\n')}\nwalked *= decay0;` : ''}
+  blockDecays[place * 32 + lane] = walked;
+  workgroupBarrier();
+  {
+    var between = vec2f(inverseOf(unitValues));
+    for (var to = place + 1; to < 4; to++) {
+      let at = (to * (to - 1) / 2 + place) * ${ROWS * STRIDE} + 2 * lane;
+      ${times(
+        ROWS,
+        (n) => `{
+        let halves = vec2<f16>(between * value${n});
+        given[at + ${n * STRIDE}] = halves.x;
+        given[at + ${n * STRIDE + 1}] = halves.y;
+      }`,
+      )}
+      between *= blockDecays[to * 32 + lane];
+    }
+  }
+  ${times(ROWS, (n) => `let z${n} = z[at${n}];`)}
+  workgroupBarrier();
+
+  ${times(4, (c) => `var sum${c} = Sums();`)}
+  for (var source = 0u; source < place; source++) {
+    let left = subgroupMatrixLoad<Left, row_major>(&pairs, first * ${STRIDE} + 16 * ${toEnd ? '(3 - source)' : 'source'}, ${STRIDE});
+    let at = (place * (place - 1) / 2 + source) * ${ROWS * STRIDE};
+    ${times(4, (c) => `sum${c} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&given, at + ${16 * c}, ${STRIDE}), sum${c});`)}
+  }
+  ${times(4, (c) => `subgroupMatrixStore<row_major>(&results, first * ${COLUMNS} + ${16 * c}, sum${c}, ${COLUMNS});`)}
+  workgroupBarrier();
+
+  var toBorder = vec2f(1);
+  for (var before = 0u; before < place; before++) {
+    toBorder *= blockDecays[before * 32 + lane];
+  }
+  let unit = unitPairs * unitValues;
+  ${times(
+    ROWS,
+    (n) => `if (first + ${n} < chunk.tokens) {
+    let at = (first + ${n}) * ${COLUMNS} + 2 * lane;
+    let others = unit * vec2f(results[at], results[at + 1]);
+    z[at${n}] = walked${n} * (toBorder * z${n} + sizes.scoreScale * others) + sizes.scoreScale * own${n};
+  }`,
+  )}
+}`;
+}
