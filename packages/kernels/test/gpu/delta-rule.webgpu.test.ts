@@ -34,7 +34,7 @@ const mixedGates = (drawn: number, index: number) => (index % 5 === 1 ? -1e4 : i
 
 /**
  * Widths that are multiples of 4 have pipelines of their own, which take their time on a software adapter. Scans with
- * one gate a token have them here; diagonalPlusLowRank, which shares the stages, has them without a gate.
+ * one gate a token have them here; diagonalPlusLowRank, which shares the stages, has odd ones with that gate too.
  */
 const withWidths = <Shape extends { keyWidth: number; valueWidth: number }>(
   shape: Shape,

@@ -31,24 +31,16 @@ const check = async (options: CaseOptions) => {
 
 const mixedGates = (drawn: number, index: number) => (index % 5 === 1 ? -1e4 : index % 7 === 3 ? 0 : drawn);
 
-/**
- * Widths that are multiples of 4 have pipelines of their own, which take their time on a software adapter. Scans without
- * a gate have them here; deltaRule, which shares the stages, has them with one gate a token.
- */
-const withWidths = <Shape extends { keyWidth: number; valueWidth: number }>(
-  shape: Shape,
-  gate: (typeof gates)[number],
-) => {
-  const widthOf = (width: number) => (gate === 'none' ? 4 * Math.ceil(width / 4) : width);
-  return { ...shape, keyWidth: widthOf(shape.keyWidth), valueWidth: widthOf(shape.valueWidth), gate };
-};
-
-const shapes = [
-  { batch: 2, tokens: 1, heads: 3, keyWidth: 15, valueWidth: 24 },
+/** Widths that are multiples of 4 have pipelines of their own, which take their time on a software adapter: one gate has them. */
+const aligned = [
+  { batch: 2, tokens: 1, heads: 3, keyWidth: 16, valueWidth: 24 },
+  { batch: 1, tokens: 75, heads: 2, keyWidth: 16, valueWidth: 72 },
+  { batch: 1, tokens: 139, heads: 1, keyWidth: 68, valueWidth: 20 },
+];
+const odd = [
   { batch: 1, tokens: 2, heads: 2, keyWidth: 33, valueWidth: 16 },
   { batch: 1, tokens: 15, heads: 3, keyWidth: 24, valueWidth: 33 },
   { batch: 2, tokens: 64, heads: 1, keyWidth: 33, valueWidth: 33 },
-  { batch: 1, tokens: 75, heads: 2, keyWidth: 14, valueWidth: 70 },
   { batch: 1, tokens: 139, heads: 1, keyWidth: 67, valueWidth: 20 },
 ];
 
@@ -89,17 +81,17 @@ describeOnWebgpu('diagonalPlusLowRank', (backend) => {
   afterAll(closeBackend);
 
   for (const gate of gates) {
-    it.each(shapes.map((shape) => withWidths(shape, gate)))(
+    it.each(gate === 'scalar' ? [...aligned, ...odd] : odd)(
       `matches the oracle for $batch × $tokens tokens, $heads heads, $keyWidth × $valueWidth, decay ${gate}`,
-      (shape) => check(shape),
+      (shape) => check({ ...shape, gate }),
     );
 
     it(`keeps packed documents apart, and writes 0 between them, decay ${gate}`, async () => {
-      await check(withWidths(packed, gate));
-      await check(withWidths(few, gate));
+      await check({ ...packed, gate });
+      await check({ ...few, gate });
     });
 
-    it(`needs no initial state, decay ${gate}`, () => check({ ...withWidths(short, gate), initial: false }));
+    it(`needs no initial state, decay ${gate}`, () => check({ ...short, gate, initial: false }));
   }
 
   it.each(['scalar', 'vector'] as const)(
@@ -120,6 +112,6 @@ describeOnWebgpu('diagonalPlusLowRank', (backend) => {
     // e^g − α may not leave [−1, 1]; e^g is 0.6 and more.
     const largest = { none: [1.9, 1.99], scalar: [1.5, 1.6], vector: [1.5, 1.6] } as const;
     const shape = { batch: 1, tokens: 130, heads: 1, keyWidth: 17, valueWidth: 9, keyCorrelation: 0.99 };
-    for (const gate of gates) await check({ ...withWidths(shape, gate), alphas: largest[gate] });
+    for (const gate of gates) await check({ ...shape, gate, alphas: largest[gate] });
   });
 });
