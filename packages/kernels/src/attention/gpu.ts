@@ -271,25 +271,26 @@ type Call = Omit<PlanCall<Inputs, Attrs>, 'shapes'> & { readonly shapes: Shapes 
 const mixedOf = (passes: readonly Pass[], { attrs, device, precision }: Call): readonly Pass[] =>
   precision === 'mixed' && isForMixed(attrs, device) ? passes.filter(({ place }) => place === 'rows') : [];
 
-/** Each tensor once. */
-const packedOnce = (packings: readonly Packing[]): Packing[] => [
-  ...new Map(packings.map((each) => [each.tensor, each])).values(),
+/** What passes on matrix units read: each tensor once. */
+const packingsOf = (mixed: readonly Pass[], { heads, kvHeads }: Attrs): Packing[] => [
+  ...new Map(
+    mixed.flatMap(({ queries, keys, values }) => [
+      [queries, { tensor: queries, heads }] as const,
+      [keys, { tensor: keys, heads: kvHeads }] as const,
+      [values, { tensor: values, heads: kvHeads }] as const,
+    ]),
+  ).values(),
 ];
 
 export function forwardPlan(call: Call): GpuPlan | string {
   const { shapes, attrs, device } = call;
   const reason = obstacle(attrs, device);
   if (reason) return reason;
-  const { rows, heads, kvHeads, headWidth } = attrs;
+  const { rows, heads, headWidth } = attrs;
   const passes = passesOf(shapes, attrs);
   const mixed = mixedOf(passes, call);
   const parts = Math.max(...passes.map((pass) => (isOfFew(pass, attrs) ? splitsOf(pass, attrs) : 1)));
-  const packings = mixed.flatMap(({ queries, keys, values }): Packing[] => [
-    { tensor: queries, heads },
-    { tensor: keys, heads: kvHeads },
-    { tensor: values, heads: kvHeads },
-  ]);
-  const made = packing(packedOnce(packings), attrs, PARTIALS);
+  const made = packing(packingsOf(mixed, attrs), attrs, PARTIALS);
   return {
     outputs: {
       o: { shape: [rows, heads * headWidth] },
@@ -362,13 +363,8 @@ export function backwardPlan(call: Call): GpuPlan | string | undefined {
   const names = Object.keys(shapes).filter((name) => /^(queries|keys|values|farKeys)/.test(name));
   const firstWith = (part: 'queries' | 'values', i: number): boolean =>
     passes.findIndex((pass) => pass[part] === passes[i]?.[part]) === i;
-  const packings = mixed.flatMap(({ queries, keys, values }): Packing[] => [
-    { tensor: queries, heads },
-    { tensor: keys, heads: kvHeads },
-    { tensor: values, heads: kvHeads },
-    { tensor: 'dO', heads, isScaled: true },
-  ]);
-  const made = packing(packedOnce(packings), attrs, PARTIALS);
+  const scaled: Packing[] = mixed.length > 0 ? [{ tensor: 'dO', heads, isScaled: true }] : [];
+  const made = packing([...packingsOf(mixed, attrs), ...scaled], attrs, PARTIALS);
   return {
     outputs: Object.fromEntries(
       names.map((name) => [gradientOf(name), { shape: shapes[name] as readonly number[] }]),

@@ -1,15 +1,12 @@
-// Attention on matrix units: operands are packed as f16 first (pack.wgsl), then each stage is one module of mixed-wgsl.ts. For causal
+// Attention on matrix units: operands are packed as f16 first (pack.wgsl), then each stage is one module (mixed-tile.ts). For causal
 // attention and windows; what is written is what the f32 stages would write, so that passes of both kinds may follow on each other.
 import { f32, i32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
+import { FRAGMENT, matrixHeading } from '../gpu/matrix-units.ts';
 import { read, rowsOf, stage, written, writtenRowsOf, type Stage } from '../gpu/scan/stage.ts';
-import {
-  bytesOf,
-  forwardText,
-  invocationsOf,
-  keyGradientText,
-  queryGradientText,
-  type MixedForm,
-} from './mixed-wgsl.ts';
+import { forwardText } from './mixed-forward-wgsl.ts';
+import { keyGradientText } from './mixed-key-gradient-wgsl.ts';
+import { queryGradientText } from './mixed-query-gradient-wgsl.ts';
+import { bytesOf, invocationsOf, type MixedForm } from './mixed-tile.ts';
 import type { Attrs } from './op.ts';
 import packWgsl from './pack.wgsl';
 
@@ -25,16 +22,16 @@ const FEW_TOKENS = 64;
 const MOST_BUFFERS = 9;
 
 const STAGES = {
-  forward: { text: forwardText, own: 128, met: 32, slices: 2 },
-  'query gradient': { text: queryGradientText, own: 128, met: 32, slices: 2 },
+  forward: { text: forwardText, own: 128, met: 32, slices: ['sliceK', 'sliceV'] },
+  'query gradient': { text: queryGradientText, own: 128, met: 32, slices: ['sliceK', 'sliceV'] },
   // Twice as many sums: more rows would not fit into registers.
-  'key gradient': { text: keyGradientText, own: 64, met: 64, slices: 1 },
+  'key gradient': { text: keyGradientText, own: 64, met: 64, slices: ['slice'] },
 } as const;
 type StageName = keyof typeof STAGES;
 
 const formOf = (name: StageName, attrs: Attrs): MixedForm => {
   const { own, met, slices } = STAGES[name];
-  return { fragments: packedWidth(attrs) / 16, columnGroups: 2, own, met, slices };
+  return { fragments: packedWidth(attrs) / FRAGMENT, own, met, slices };
 };
 
 /** A pass over the rows of a group. */
@@ -131,20 +128,6 @@ fn scaleOf(local: u32, group: vec3u) -> f32 {
   return scale;
 }`;
 
-const HEADING = `enable f16;
-enable chromium_experimental_subgroup_matrix;
-// Subgroups are taken to be runs of invocations, which no analysis can know.
-diagnostic(off, chromium.subgroup_matrix_uniformity);`;
-const texts = new Map<string, string>();
-
-function textOf(name: StageName, attrs: Attrs): string {
-  const form = formOf(name, attrs);
-  const key = `${name} ${form.fragments}`;
-  const text = texts.get(key) ?? STAGES[name].text(form);
-  texts.set(key, text);
-  return text;
-}
-
 function mixedStage(
   name: StageName,
   pass: MixedPass,
@@ -155,8 +138,8 @@ function mixedStage(
   const { heads, kvHeads, headWidth, maxLength, count, scale } = attrs;
   return stage({
     name: `Attention mixed ${name} ${packedWidth(attrs)}`,
-    heading: HEADING,
-    parts: [textOf(name, attrs)],
+    heading: matrixHeading,
+    parts: [() => STAGES[name].text(formOf(name, attrs))],
     bindings: { sequences: read('sequences', 'Sequence'), ...bindings },
     uniforms: [
       u32(heads),

@@ -1,4 +1,4 @@
-// Brings rows of heads into the form that mixed-wgsl.ts reads: f16, all heads as wide as a whole number of fragments, sequences
+// Brings rows of heads into the form that mixed-tile.ts reads: f16, all heads as wide as a whole number of fragments, sequences
 // beginning at whole tiles. Behind their last rows, and behind the last column, there are zeros.
 //
 // What stands before this text: scaleOf (mixed.ts).

@@ -25,11 +25,9 @@ import gateGradientWgsl from './gate-gradient.wgsl';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import { isMixed, mixedForward, mixedGradient } from './mixed.ts';
 import recurrentWgsl from './recurrent.wgsl';
-import { pull, readScores, vectorDecay } from './stages.ts';
+import { FEW_TOKENS, pull, readScores, scoresOf, vectorDecay } from './stages.ts';
 import vectorGateGradientWgsl from '../gpu/scan/vector-gate-gradient.wgsl';
 
-/** Sequences that are no longer go token by token: one dispatch, which for single tokens moves the state just once. */
-const FEW_TOKENS = 8;
 /** Storage buffers of the stage that has the most. */
 const MOST_BUFFERS = 10;
 /** Of reads with dots. */
@@ -192,7 +190,6 @@ export const gradientPlan = ({
 export const gradientKernel = gpuKernel<DiagonalDecayGradientInputs, ScanAttrs>(gradientPlan);
 
 const statesOf = ({ chunks, heads, dk, dv }: ScanSizes) => ({ shape: [chunks, heads, dk, dv] });
-const scoresOf = ({ chunks, heads }: ScanSizes) => ({ shape: [chunks, heads, 64, 64] });
 
 /** The chunks, and in `states` the state that enters each. */
 const forwardStates = (sizes: ScanSizes, { initialState }: Shapes, last: string): GpuDispatch[] => [

@@ -1,10 +1,10 @@
 // The text of pull.wgsl on matrix units.
-import { mixedCommon, put, times } from '../gpu/scan/mixed-wgsl.ts';
+import { PADDING, putHalves, times } from '../gpu/matrix-units.ts';
+import { mixedCommon } from '../gpu/scan/mixed-operands.ts';
 
 /** Columns of a workgroup. */
 const COLUMNS = 64;
-/** Of f16: neighbouring rows lie in different banks. */
-const STRIDE = COLUMNS + 8;
+const STRIDE = COLUMNS + PADDING;
 /** Rows of a block. */
 const ROWS = 16;
 
@@ -128,7 +128,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
             (c) =>
               `pairs[(local % 16 * 4 + ${c}) * ${STRIDE} + i${n}] = f16(inverse * four${n}.${'xyzw'[c]});`,
           )
-        : put('pairs', `i${n} * ${STRIDE} + local % 16 * 4`, `inverse * four${n}`),
+        : putHalves('pairs', `i${n} * ${STRIDE} + local % 16 * 4`, `inverse * four${n}`),
     )}
   }
 

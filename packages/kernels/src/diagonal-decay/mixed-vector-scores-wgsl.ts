@@ -1,8 +1,7 @@
 // The text of decayed scores with one gate for each key channel, on matrix units.
-import { mixedCommon, put, times } from '../gpu/scan/mixed-wgsl.ts';
+import { PADDING, putHalves, times } from '../gpu/matrix-units.ts';
+import { mixedCommon } from '../gpu/scan/mixed-operands.ts';
 
-/** Of f16: neighbouring rows lie in different banks. */
-const PADDING = 8;
 /** Rows of a block. */
 const ROWS = 16;
 /** Pairs of blocks, reader and earlier writer: [1, 0], [2, 0], [2, 1], [3, 0], … */
@@ -56,7 +55,7 @@ export function mixedVectorScoresWgsl(dk: number): string {
       unitQ[first + i] = unit;
     }
     if (subgroup > 0 && isChannel) {
-      ${put('queries', `(first - 16 + i) * ${stride} + 4 * lane`, 'inverseOf(unit) * read')}
+      ${putHalves('queries', `(first - 16 + i) * ${stride} + 4 * lane`, 'inverseOf(unit) * read')}
     }
   }`;
 
@@ -137,7 +136,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     var between = vec4f(1);
     for (var reader = subgroup + 1; reader < 4; reader++) {
       let place = (reader * (reader - 1) / 2 + subgroup) * ${ROWS * stride} + 4 * lane;
-      ${rows.map((j) => put('keys', `place + ${j * stride}`, `between * key${j}`)).join('\n')}
+      ${rows.map((j) => putHalves('keys', `place + ${j * stride}`, `between * key${j}`)).join('\n')}
       between *= blockDecays[reader * ${quads} + quad];
     }
   }

@@ -1,13 +1,13 @@
 // The scan in chunks on matrix units: states and reads of gpu/scan/mixed.ts, and what a gate for each channel needs besides.
 import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
-import { mixedHeading } from '../gpu/scan/mixed-wgsl.ts';
+import { subgroupsHeading } from '../gpu/matrix-units.ts';
+import { mixedHeading } from '../gpu/scan/mixed-operands.ts';
 import {
   isForMixed,
   mixedReads,
   mixedStates,
   mixedStatesScratch,
   passingScratch,
-  textOf,
 } from '../gpu/scan/mixed.ts';
 import { read, written } from '../gpu/scan/stage.ts';
 import {
@@ -23,11 +23,8 @@ import channelGateGradientWgsl from './channel-gate-gradient.wgsl';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import { mixedVectorScoresBytes, mixedVectorScoresWgsl } from './mixed-vector-scores-wgsl.ts';
 import { MIXED_PULL_BYTES, mixedPullWgsl } from './mixed-pull-wgsl.ts';
-import { vectorDecay } from './stages.ts';
+import { FEW_TOKENS, scoresOf, vectorDecay } from './stages.ts';
 import tokenGateGradientWgsl from './token-gate-gradient.wgsl';
-
-/** Sequences that are no longer stay in f32. */
-const FEW_TOKENS = 8;
 
 type Shapes<I = DiagonalDecayInputs> = { readonly [Name in keyof I]: readonly number[] };
 type Part = Pick<GpuPlan, 'dispatches' | 'scratch'>;
@@ -45,15 +42,12 @@ export const isMixed = (
     Math.max(MIXED_PULL_BYTES, mixedVectorScoresBytes(sizes.dk)) <=
       device.limits.maxComputeWorkgroupStorageSize);
 
-const scoresOf = ({ chunks, heads }: ScanSizes) => ({ shape: [chunks, heads, 64, 64] });
-
 /** `scores` of q and k, decayed. */
-function vectorScores(sizes: ScanSizes): GpuDispatch {
-  const name = `DiagonalDecay mixed vector scores ${sizes.dk}`;
-  return chunkStage(sizes, {
-    name,
+const vectorScores = (sizes: ScanSizes): GpuDispatch =>
+  chunkStage(sizes, {
+    name: `DiagonalDecay mixed vector scores ${sizes.dk}`,
     heading: mixedHeading,
-    parts: [textOf(name, () => mixedVectorScoresWgsl(sizes.dk))],
+    parts: [() => mixedVectorScoresWgsl(sizes.dk)],
     bindings: {
       q: read('q', 'vec4f'),
       k: read('k', 'vec4f'),
@@ -62,7 +56,6 @@ function vectorScores(sizes: ScanSizes): GpuDispatch {
     },
     workgroups: [1, sizes.heads, sizes.chunks],
   });
-}
 
 /** What both directions begin with. */
 const begin = (sizes: ScanSizes, { q, k, initialState }: Shapes, last: string) => {
@@ -176,12 +169,11 @@ function keyGradient(sizes: ScanSizes, to: Border, scale: number): GpuDispatch[]
 }
 
 /** What z gets by way of `dScores` from the tokens of the chunk. */
-function mixedPull(sizes: ScanSizes, y: string, z: string, to: Border, scale: number): GpuDispatch {
-  const name = `DiagonalDecay mixed pull to ${to}`;
-  return chunkStage(sizes, {
-    name,
+const mixedPull = (sizes: ScanSizes, y: string, z: string, to: Border, scale: number): GpuDispatch =>
+  chunkStage(sizes, {
+    name: `DiagonalDecay mixed pull to ${to}`,
     heading: mixedHeading,
-    parts: [textOf(name, () => mixedPullWgsl(to === 'end'))],
+    parts: [() => mixedPullWgsl(to === 'end')],
     bindings: {
       scores: read('dScores', 'vec4f'),
       y: read(y, 'vec2f'),
@@ -191,7 +183,6 @@ function mixedPull(sizes: ScanSizes, y: string, z: string, to: Border, scale: nu
     told: { to, scoreScale: scale },
     workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
   });
-}
 
 function gateGradient(sizes: ScanSizes): GpuDispatch[] {
   if (sizes.gate === 'none') return [];
@@ -200,7 +191,7 @@ function gateGradient(sizes: ScanSizes): GpuDispatch[] {
   return [
     chunkStage(sizes, {
       name: `DiagonalDecay ${isVector ? 'channel' : 'token'} gate gradient`,
-      heading: isVector ? '' : 'enable subgroups;\ndiagnostic(off, subgroup_uniformity);',
+      ...(!isVector && { heading: subgroupsHeading }),
       parts: [isVector ? channelGateGradientWgsl : tokenGateGradientWgsl],
       bindings: {
         ...Object.fromEntries(['q', 'k', 'dQ', 'dK', 'passing'].map((name) => [name, read(name, element)])),

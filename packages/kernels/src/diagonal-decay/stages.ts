@@ -6,6 +6,14 @@ import pullWgsl from './pull.wgsl';
 import vectorDecayWgsl from './vector-decay.wgsl';
 import vectorScoresWgsl from './vector-scores.wgsl';
 
+/**
+ * Sequences that are no longer go token by token, in f32: one dispatch, which for single tokens moves the state just once.
+ */
+export const FEW_TOKENS = 8;
+
+/** Of all pairs of a chunk's tokens. */
+export const scoresOf = ({ chunks, heads }: ScanSizes) => ({ shape: [chunks, heads, 64, 64] });
+
 /** See vector-decay.wgsl. */
 export const vectorDecay = (sizes: ScanSizes): GpuDispatch =>
   chunkStage(sizes, {

@@ -43,8 +43,8 @@ export interface GroupedLayer {
 }
 
 /**
- * Several maps of the same rows, each a {@link groupedLinear}. On WebGPU they are one product, whose columns are taken apart as they are
- * written: it reads the rows once, and so does its gradient. Elsewhere launches cost nothing and copies do, so there each is one.
+ * Several maps of the same rows, each a {@link groupedLinear}. On WebGPU they are one product, whose columns are taken apart
+ * behind it: it reads the rows once, and so does its gradient. Elsewhere launches cost nothing and copies do, so there each is one.
  *
  * @param x [N, in]
  * @param layers at least one; all with biases, or none, where they are to be one product

@@ -1,15 +1,9 @@
-// The module of the product on matrix units. Unlike the others it is written by code, with every loop over registers written out:
-// what an index other than a constant reaches does not stay in registers, and left to the driver's unrolling it was slower.
+// The module of the product on matrix units. Unlike the others it is written by code: see gpu/matrix-units.ts.
+import { FRAGMENT, fragmentTypes, PADDING, SUBGROUP, times } from '../gpu/matrix-units.ts';
 import type { MixedTile } from './mixed.ts';
 
-/** Rows, columns and depth of what the matrix units multiply. */
-const FRAGMENT = 16;
-const SUBGROUP = 32;
 /** Values of f16 that are moved at once. */
 const CHUNK = 8;
-
-const times = (count: number, line: (i: number) => string): string =>
-  Array.from({ length: count }, (_, i) => line(i)).join('\n');
 
 /**
  * A workgroup makes a tile of y from slices of A and B, packed by pack.wgsl, that are `depth` deep: while its subgroups multiply
@@ -46,8 +40,7 @@ export function mixedWgsl({
       held: heldOf(tileColumns),
     },
   ];
-  // Neighbouring rows of a slice lie in different banks.
-  const stride = depth + CHUNK;
+  const stride = depth + PADDING;
   const chunks = depth / CHUNK;
   const sums = fragmentRows * fragmentColumns;
 
@@ -104,10 +97,7 @@ export function mixedWgsl({
   workgroupBarrier();`;
   });
 
-  return `
-alias Left = subgroup_matrix_left<f16, 16, 16>;
-alias Right = subgroup_matrix_right<f16, 16, 16>;
-alias Sums = subgroup_matrix_result<f32, 16, 16>;
+  return `${fragmentTypes}
 
 var<workgroup> sliceA: array<f16, ${tileRows * stride}>;
 var<workgroup> sliceB: array<f16, ${tileColumns * stride}>;

@@ -2,6 +2,7 @@
 // scaled by powers of two so that their largest values are just below 1: f16 has few exponents, and gradients are small.
 import type { GpuDispatch, GpuKernel } from '../gpu/kernel.ts';
 import { u32 } from '../gpu/kernel.ts';
+import { FRAGMENT, matrixHeading, PADDING } from '../gpu/matrix-units.ts';
 import { epilogueBuffers, writeWgsl, type Epilogue } from './epilogue.ts';
 import largestWgsl from './largest.wgsl';
 import { mixedWgsl } from './mixed-wgsl.ts';
@@ -17,14 +18,13 @@ export interface MixedTile {
   readonly depth: number;
 }
 
-const FRAGMENT = 16;
 export const rowsOf = ({ fragmentRows, subgroupRows }: MixedTile): number =>
   FRAGMENT * fragmentRows * subgroupRows;
 export const columnsOf = ({ fragmentColumns, subgroupColumns }: MixedTile): number =>
   FRAGMENT * fragmentColumns * subgroupColumns;
 /** Of workgroup memory. */
 export const bytesOf = (tile: MixedTile): number =>
-  2 * (tile.depth + 8) * (rowsOf(tile) + columnsOf(tile)) +
+  2 * (tile.depth + PADDING) * (rowsOf(tile) + columnsOf(tile)) +
   4 * FRAGMENT ** 2 * tile.subgroupRows * tile.subgroupColumns;
 
 export interface MixedVariant {
@@ -38,10 +38,7 @@ export interface MixedVariant {
 export function mixedKernel({ tile, epilogue, isVector }: MixedVariant): GpuKernel {
   const inputs = ['packedA', 'packedB', 'scales', ...epilogueBuffers(epilogue)];
   const lines = [
-    'enable f16;',
-    'enable chromium_experimental_subgroup_matrix;',
-    // Subgroups are taken to be runs of invocations, which no analysis can know.
-    'diagnostic(off, chromium.subgroup_matrix_uniformity);',
+    matrixHeading,
     ...inputs.map(
       (name, i) =>
         `@group(0) @binding(${i}) var<storage, read> ${name}: array<${name.startsWith('packed') ? 'vec4u' : 'f32'}>;`,

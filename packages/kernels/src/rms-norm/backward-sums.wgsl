@@ -7,25 +7,6 @@
 @group(0) @binding(5) var<storage, read_write> partialDWeight: array<Pack>;
 @group(0) @binding(6) var<uniform> sizes: Uniforms;
 
-fn valueAt(at: u32) -> Pack {
-  return x[at];
-}
-
-fn slopeAt(at: u32) -> Pack {
-  return dy[at];
-}
-
-fn scaleAt(c: u32) -> Pack {
-  if (isWeighted) {
-    return weight[c];
-  }
-  return Pack(1);
-}
-
 fn put(at: u32, value: Pack) {
   dx[at] = dSum[at] + value;
-}
-
-fn leaveDWeight(at: u32, value: Pack) {
-  partialDWeight[at] = value;
 }

@@ -10,13 +10,6 @@ fn valueAt(at: u32) -> Pack {
 
 fn leave(at: u32, value: Pack) {}
 
-fn scaleAt(c: u32) -> Pack {
-  if (isWeighted) {
-    return weight[c];
-  }
-  return Pack(1);
-}
-
 fn put(at: u32, value: Pack) {
   y[at] = value;
 }

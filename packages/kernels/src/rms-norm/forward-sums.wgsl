@@ -14,13 +14,6 @@ fn leave(at: u32, value: Pack) {
   sum[at] = value;
 }
 
-fn scaleAt(c: u32) -> Pack {
-  if (isWeighted) {
-    return weight[c];
-  }
-  return Pack(1);
-}
-
 fn put(at: u32, value: Pack) {
   y[at] = value;
 }

@@ -7,21 +7,23 @@ import { sumRows } from '../gpu/sum-rows.ts';
 import backwardRowsWgsl from './backward-rows.wgsl';
 import backwardSumsWgsl from './backward-sums.wgsl';
 import backwardTwoWgsl from './backward-two.wgsl';
+import backwardWeightWgsl from './backward-weight.wgsl';
 import backwardWgsl from './backward.wgsl';
 import forwardRowsWgsl from './forward-rows.wgsl';
 import forwardSumsWgsl from './forward-sums.wgsl';
 import forwardTwoWgsl from './forward-two.wgsl';
 import forwardWgsl from './forward.wgsl';
 import type { AddBackwardInputs, AddInputs, Attrs, BackwardInputs, Inputs } from './portable.ts';
+import weightWgsl from './weight.wgsl';
 
 const forwardTexts = {
-  rows: packedRows(forwardRowsWgsl, forwardWgsl),
-  sums: packedRows(forwardSumsWgsl, forwardWgsl),
+  rows: packedRows(weightWgsl, forwardRowsWgsl, forwardWgsl),
+  sums: packedRows(weightWgsl, forwardSumsWgsl, forwardWgsl),
   two: packedRows(forwardTwoWgsl, forwardWgsl),
 };
 const backwardTexts = {
-  rows: packedRows(backwardRowsWgsl, backwardWgsl),
-  sums: packedRows(backwardSumsWgsl, backwardWgsl),
+  rows: packedRows(weightWgsl, backwardWeightWgsl, backwardRowsWgsl, backwardWgsl),
+  sums: packedRows(weightWgsl, backwardWeightWgsl, backwardSumsWgsl, backwardWgsl),
   two: packedRows(backwardTwoWgsl, backwardWgsl),
 };
 

@@ -1,14 +1,8 @@
-// The stages of a scan on matrix units: operands f16, sums f32. See mixed-wgsl.ts.
+// The stages of a scan on matrix units: operands f16, sums f32. See mixed-operands.ts.
 import type { GpuDispatch, GpuPlan } from '../kernel.ts';
-import {
-  mixedHeading,
-  mixedReadsBytes,
-  mixedReadsWgsl,
-  mixedStateHalves,
-  mixedStatesBytes,
-  mixedStatesWgsl,
-  STATE_COLUMNS,
-} from './mixed-wgsl.ts';
+import { mixedHeading, mixedStateHalves, STATE_COLUMNS } from './mixed-operands.ts';
+import { mixedReadsBytes, mixedReadsWgsl } from './mixed-reads-wgsl.ts';
+import { mixedStatesBytes, mixedStatesWgsl } from './mixed-states-wgsl.ts';
 import { read, written } from './stage.ts';
 import { chunkStage, type Border, type ScanSizes } from './stages.ts';
 
@@ -38,15 +32,6 @@ export const mixedStatesScratch = (
   [name]: { shape: [chunks, heads, mixedStateHalves({ dk, dv }) / 2] },
 });
 
-const texts = new Map<string, string>();
-
-/** A text, made once. */
-export function textOf(name: string, make: () => string): string {
-  const text = texts.get(name) ?? make();
-  texts.set(name, text);
-  return text;
-}
-
 interface States {
   readonly x: string;
   readonly y: string;
@@ -64,14 +49,11 @@ interface States {
 export const mixedStates = (
   sizes: ScanSizes,
   { x, y, initial, states, last, to, scale, entering }: States,
-): GpuDispatch => {
-  const name = `ScanStates mixed ${sizes.dk} ${sizes.dv}${entering ? ' with passing' : ''}`;
-  return chunkStage(sizes, {
-    name,
+): GpuDispatch =>
+  chunkStage(sizes, {
+    name: `ScanStates mixed ${sizes.dk} ${sizes.dv}${entering ? ' with passing' : ''}`,
     heading: mixedHeading,
-    parts: [
-      textOf(name, () => mixedStatesWgsl({ dk: sizes.dk, dv: sizes.dv, passing: entering !== undefined })),
-    ],
+    parts: [() => mixedStatesWgsl({ dk: sizes.dk, dv: sizes.dv, passing: entering !== undefined })],
     bindings: {
       sequenceChunks: read('sequenceChunks', 'vec2u'),
       x: read(x, 'vec4f'),
@@ -87,7 +69,6 @@ export const mixedStates = (
     told: { to, stateScale: scale, extra: Number(initial !== undefined) + 2 * Number(to === 'start') },
     workgroups: [sizes.dv / STATE_COLUMNS, sizes.heads, sizes.count],
   });
-};
 
 /** Of `mixedStates`. */
 export const passingScratch = ({ chunks, heads, dk, dv }: ScanSizes): NonNullable<GpuPlan['scratch']> => ({
@@ -118,11 +99,10 @@ export const mixedReads = (
   const [inner, outer] = transposed ? [sizes.dv, sizes.dk] : [sizes.dk, sizes.dv];
   const kind = pairs === undefined ? 'none' : 'y' in pairs ? 'made' : 'given';
   const form = { inner, outer, transposed, toEnd: to === 'end', pairs: kind } as const;
-  const name = `ScanReads mixed ${inner} ${outer} ${transposed ? 'of keys' : 'of values'} to ${to}, pairs ${kind}`;
   return chunkStage(sizes, {
-    name,
+    name: `ScanReads mixed ${inner} ${outer} ${transposed ? 'of keys' : 'of values'} to ${to}, pairs ${kind}`,
     heading: mixedHeading,
-    parts: [textOf(name, () => mixedReadsWgsl(form))],
+    parts: [() => mixedReadsWgsl(form)],
     bindings: {
       x: read(x, 'vec4f'),
       ...(pairs && ('y' in pairs ? { y: read(pairs.y, 'vec4f') } : { scores: read(pairs.scores, 'vec4f') })),

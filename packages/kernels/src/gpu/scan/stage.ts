@@ -25,7 +25,8 @@ export const written = (tensor: string, element = 'f32'): Bound => ({ tensor, ac
 export interface Stage {
   /** Stands for the text: stages of the same name have the same parts, and bindings of the same names and elements. */
   readonly name: string;
-  readonly parts: readonly string[];
+  /** One that takes work to write is written when it is asked for, once. */
+  readonly parts: readonly (string | (() => string))[];
   /** Directives, e.g. `enable f16;`: they stand before all else. */
   readonly heading?: string;
   /** By their names in the text, in the order of the bindings. The struct `Uniforms` of the text is bound last, as `sizes`. */
@@ -80,7 +81,8 @@ function textOf({
         ? reader(name, width, aligned)
         : reader(name, width, aligned) + writer(name, width, aligned),
   );
-  return [...(heading ? [heading] : []), ...declared, ...movers, ...parts].join('\n');
+  const written = parts.map((part) => (typeof part === 'string' ? part : part()));
+  return [...(heading ? [heading] : []), ...declared, ...movers, ...written].join('\n');
 }
 
 const four = (element: (c: number) => string): string => [0, 1, 2, 3].map(element).join(', ');

@@ -1,0 +1,322 @@
+// The text of reads.wgsl on matrix units, with the scores. See mixed-operands.ts.
+import { FRAGMENT, PADDING, putHalves, times } from '../matrix-units.ts';
+import { CHUNK, mixedCommon, mixedStateHalves, STATE_COLUMNS } from './mixed-operands.ts';
+
+/** Where reads have the scores of tokens from: x · y, or as they are given, or there are none. */
+export type Pairs = 'made' | 'given' | 'none';
+
+export interface MixedReads {
+  /** Columns of x and y. */
+  readonly inner: number;
+  /** Columns of w and z. */
+  readonly outer: number;
+  /** z has the key's width: S is read along its other axis. */
+  readonly transposed: boolean;
+  readonly toEnd: boolean;
+  readonly pairs: Pairs;
+}
+
+const PAIR_STRIDE = CHUNK + PADDING;
+
+export const mixedReadsBytes = ({ inner, outer, pairs }: MixedReads): number =>
+  2 * CHUNK * (inner + PADDING) +
+  (pairs === 'none' ? 0 : 2 * CHUNK * (Math.max(inner, outer) + PADDING) + 2 * CHUNK * PAIR_STRIDE) +
+  4 * 4 * FRAGMENT ** 2 +
+  1024;
+
+/**
+ * As reads.wgsl, with the scores made where they are used: of a chunk's head,
+ *
+ *     z_i = α · decay_i ⊙ (x_i S) + β · Σ_j (x_i · y_j) e^{b_i − b_j} w_j        j ≤ i, or j ≥ i and e^{b_j − b_i} (\`toEnd\`)
+ *
+ * x, y and then w are in workgroup memory, S comes from the states' fragments as it is, and sums stay in fragments to the end.
+ * A workgroup is four subgroups, each with a quarter of z's columns.
+ */
+export function mixedReadsWgsl({ inner, outer, transposed, toEnd, pairs }: MixedReads): string {
+  const invocations = 128;
+  const stride = { x: inner + PADDING, y: Math.max(inner, outer) + PADDING };
+  const columns = outer / 4 / FRAGMENT;
+  const [keys, values] = (transposed ? [outer, inner] : [inner, outer]).map((width) => width / FRAGMENT) as [
+    number,
+    number,
+  ];
+  const halves = mixedStateHalves({ dk: keys * FRAGMENT, dv: values * FRAGMENT });
+  const unitsOfState = (values * FRAGMENT) / STATE_COLUMNS;
+  const unitOfState = (n: number | string): string => `exp2(f32(states[unit0 + 2 * (${n})]))`;
+
+  const bring = (name: string, width: number, array: string, rowStride: number, unit: string): string => {
+    const quads = width / 4;
+    const passes = (CHUNK * quads) / invocations;
+    const batch = Math.min(passes, 8);
+    return times(passes / batch, (b) => {
+      const at = (p: number): string => `(local + ${(b * batch + p) * invocations}) / ${quads}`;
+      return `{
+    ${times(batch, (p) => `let raw${p} = ${name}[((chunk.start + min(${at(p)}, chunk.tokens - 1)) * sizes.heads + head) * ${quads} + local % ${quads}];`)}
+    ${times(
+      batch,
+      (p) => `{
+      let row = ${at(p)};
+      let values = select(vec4f(), raw${p}, row < chunk.tokens);
+      let unit = unitOf(subgroupMax(largestOf(values)));
+      if (local % ${quads} == 0) {
+        ${unit};
+      }
+      ${putHalves(array, `row * ${rowStride} + local % ${quads} * 4`, `inverseOf(unit) * values`)}
+    }`,
+    )}
+  }`;
+    });
+  };
+
+  // A subgroup has 32 × 32 pairs, which one of the four has nothing of.
+  const pairFragments = [0, 1].flatMap((r) => [0, 1].map((c) => ({ r, c, name: `pair${r}${c}` })));
+  const makePairs = `
+  ${pairFragments.map(({ name }) => `var ${name} = Sums();`).join('\n')}
+  let hasPairs = subgroup != ${toEnd ? 2 : 1};
+  if (hasPairs) {
+    ${times(
+      inner / FRAGMENT,
+      (step) => `{
+      ${times(2, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, (pairRow + ${16 * r}) * ${stride.x} + ${16 * step}, ${stride.x});`)}
+      ${times(2, (c) => `let right${c} = subgroupMatrixLoad<Right, col_major>(&rowsY, (pairColumn + ${16 * c}) * ${stride.y} + ${16 * step}, ${stride.y});`)}
+      ${pairFragments.map(({ r, c, name }) => `${name} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, ${name});`).join('\n')}
+    }`,
+    )}
+  }`;
+  const keepPairs = pairFragments
+    .map(
+      ({ r, c, name }) => `
+  subgroupMatrixStore<row_major>(&results, 256 * subgroup, ${name}, 16);
+  workgroupBarrier();
+  if (hasPairs) {
+    let j = pairColumn + ${16 * c} + lane % 16;
+    let factor = unitY[j] * inverseMost;
+    ${times(
+      8,
+      (n) => `{
+      let i = pairRow + ${16 * r + 2 * n} + lane / 16;
+      var value = factor * results[256 * subgroup + ${32 * n} + lane];
+      if (gate == scalarGate) {
+        value *= decayBetween(tokenSums[i], tokenSums[j]);
+      }
+      pairs[i * ${PAIR_STRIDE} + j] = f16(select(0f, value, ${toEnd ? 'j >= i' : 'j <= i'}));
+    }`,
+    )}
+  }
+  workgroupBarrier();`,
+    )
+    .join('\n');
+
+  // Rows of x have one unit in common, so that z's fragments need just one factor.
+  const passesX = (CHUNK * inner) / 4 / invocations;
+  const rowOfX = (p: number): string => `(local + ${p * invocations}) / ${inner / 4}`;
+  const readRowsX = times(
+    passesX,
+    (
+      p,
+    ) => `var x${p} = x[((chunk.start + min(${rowOfX(p)}, chunk.tokens - 1)) * sizes.heads + head) * ${inner / 4} + local % ${inner / 4}];
+  x${p} = select(vec4f(), x${p}, ${rowOfX(p)} < chunk.tokens);`,
+  );
+  const foundX = `var foundX = 0u;
+    ${times(passesX, (p) => `foundX = max(foundX, largestOf(x${p}));`)}
+    results[4 + subgroup] = bitcast<f32>(subgroupMax(foundX));`;
+  const keepX = `
+  let unitRows = unitOf(bitcast<u32>(max(max(results[4], results[5]), max(results[6], results[7]))));
+  {
+    let inverse = inverseOf(unitRows);
+    ${times(passesX, (p) => putHalves('rowsX', `${rowOfX(p)} * ${stride.x} + local % ${inner / 4} * 4`, `inverse * x${p}`))}
+  }`;
+  const readPairs = `
+  // Reader i and writer j, of which the later one stands in the row where z looks to the end.
+  ${times(
+    8,
+    (n) => `var given${n} = vec4f();
+  {
+    let i = ${8 * n} + local / 16;
+    let j = local % 16 * 4 + vec4u(0, 1, 2, 3);
+    let values = scores[((group.z * sizes.heads + head) * 64 + i) * 16 + local % 16];
+    given${n} = select(vec4f(), values, (j <= vec4u(i)) & vec4<bool>(i < chunk.tokens));
+  }`,
+  )}`;
+  const keepGiven = `
+  {
+    var found = 0u;
+    ${times(8, (n) => `found = max(found, largestOf(given${n}));`)}
+    results[subgroup] = bitcast<f32>(subgroupMax(found));
+    ${foundX}
+  }
+  workgroupBarrier();
+  let most = subgroupMax(max(unitY[lane], unitY[lane + 32]));
+  let inverseMost = inverseOf(most);
+  let unitPairs = unitOf(bitcast<u32>(max(max(results[0], results[1]), max(results[2], results[3]))));
+${keepX}
+  {
+    let inversePairs = inverseOf(unitPairs);
+    ${times(8, (n) =>
+      times(4, (c) => {
+        const [i, j] = [`(${8 * n} + local / 16)`, `(local % 16 * 4 + ${c})`];
+        const [row, column] = toEnd ? [j, i] : [i, j];
+        return `pairs[${row} * ${PAIR_STRIDE} + ${column}] = f16(inversePairs * given${n}.${'xyzw'[c]} * (unitY[${column}] * inverseMost));`;
+      }),
+    )}
+  }
+  workgroupBarrier();`;
+
+  const sums = Array.from({ length: 4 }, (_, r) =>
+    Array.from({ length: columns }, (__, c) => ({ r, c, name: `sum${r}${c}` })),
+  ).flat();
+  const rescale = (factor: string): string => `{
+    let factor = ${factor};
+    ${sums.map(({ name }) => `${name} = subgroupMatrixScalarMultiply(${name}, factor);`).join('\n')}
+  }`;
+  const stateProduct = times(inner / FRAGMENT, (step) => {
+    const at = (c: number): string =>
+      transposed ? `(column0 / 16 + ${c}) * ${values} + ${step}` : `${step * values} + column0 / 16 + ${c}`;
+    const order = transposed ? 'col_major' : 'row_major';
+    const isNewUnit = transposed && step > 0 && (step * FRAGMENT) % STATE_COLUMNS === 0;
+    const unit = (step * FRAGMENT) / STATE_COLUMNS;
+    return `${isNewUnit ? rescale(`${unitOfState(unit - 1)} / ${unitOfState(unit)}`) : ''}
+  {
+    ${times(columns, (c) => `let right${c} = subgroupMatrixLoad<Right, ${order}>(&states, state0 + (${at(c)}) * 256, 16);`)}
+    ${times(4, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, ${16 * r * stride.x + 16 * step}, ${stride.x});`)}
+    ${sums.map(({ r, c, name }) => `${name} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, ${name});`).join('\n')}
+  }`;
+  });
+  const pairProduct = times(
+    4,
+    (j) => `{
+    ${times(columns, (c) => `let right${c} = subgroupMatrixLoad<Right, row_major>(&rowsY, ${16 * j * stride.y} + column0 + ${16 * c}, ${stride.y});`)}
+    ${times(4, (r) =>
+      (toEnd ? j >= r : j <= r)
+        ? `let left${r} = subgroupMatrixLoad<Left, row_major>(&pairs, ${16 * r * PAIR_STRIDE + 16 * j}, ${PAIR_STRIDE});
+    ${times(columns, (c) => `sum${r}${c} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, sum${r}${c});`)}`
+        : '',
+    )}
+  }`,
+  );
+  const deliverWhole = sums
+    .map(
+      ({ r, c, name }) =>
+        `subgroupMatrixStore<row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer} + ${16 * c}, subgroupMatrixScalarMultiply(${name}, unit), sizes.heads * ${outer});`,
+    )
+    .join('\n');
+  const deliverSome = sums
+    .map(
+      ({ r, c, name }) => `
+  subgroupMatrixStore<row_major>(&results, 256 * subgroup, ${name}, 16);
+  workgroupBarrier();
+  ${times(
+    8,
+    (n) => `{
+    let i = ${16 * r + 2 * n} + lane / 16;
+    if (i < chunk.tokens) {
+      z[((chunk.start + i) * sizes.heads + head) * ${outer} + column0 + ${16 * c} + lane % 16] = unit * results[256 * subgroup + ${32 * n} + lane];
+    }
+  }`,
+  )}
+  workgroupBarrier();`,
+    )
+    .join('\n');
+
+  const lastUnit = unitOfState(transposed ? unitsOfState - 1 : `column0 / ${STATE_COLUMNS}`);
+  const decayX = `
+  if (gate == scalarGate) {
+    ${times(passesX, (p) => putHalves('rowsX', `${rowOfX(p)} * ${stride.x} + local % ${inner / 4} * 4`, `rowDecays[${rowOfX(p)}] * inverseOf(unitRows) * x${p}`))}
+  }`;
+
+  return `${mixedCommon}
+
+var<workgroup> rowsX: array<f16, ${CHUNK * stride.x}>;
+${
+  pairs === 'none'
+    ? ''
+    : `/** Of y, then of w. */
+var<workgroup> rowsY: array<f16, ${CHUNK * stride.y}>;
+var<workgroup> pairs: array<f16, ${CHUNK * PAIR_STRIDE}>;`
+}
+/** A fragment of each subgroup, on its way. */
+var<workgroup> results: array<f32, 1024>;
+/** Of rows of x, to the border. */
+var<workgroup> rowDecays: array<f32, 64>;
+/** What rows of y and w together were divided by. */
+var<workgroup> unitY: array<f32, 64>;
+/** b, that of the last token from there on. */
+var<workgroup> tokenSums: array<vec2f, 64>;
+
+@compute @workgroup_size(${invocations})
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
+  let chunk = chunks[group.z];
+  if (chunk.tokens == 0) {
+    return;
+  }
+  let head = group.y;
+  let subgroup = local / 32;
+  let lane = local % 32;
+  let pairRow = 32 * (subgroup / 2);
+  let pairColumn = 32 * (subgroup % 2);
+  let column0 = subgroup * ${outer / 4};
+  let state0 = (group.z * sizes.heads + head) * ${halves};
+  let unit0 = state0 + ${keys * values * FRAGMENT ** 2};
+
+  if (gate == scalarGate && local < 64) {
+    let sum = sums[(chunk.start + min(local, chunk.tokens - 1)) * sizes.heads + head];
+    tokenSums[local] = sum;
+    ${
+      toEnd
+        ? `rowDecays[local] = decayBetween(sums[(chunk.start + chunk.tokens - 1) * sizes.heads + head], sum);`
+        : `rowDecays[local] = decayBetween(sum, vec2f());`
+    }
+  }
+  ${
+    pairs === 'given'
+      ? ''
+      : `${readRowsX}
+  {
+    ${foundX}
+  }`
+  }
+  ${pairs === 'made' ? bring('y', inner, 'rowsY', stride.y, 'unitY[row] = unit') : ''}
+  ${pairs === 'given' ? readPairs + readRowsX + bring('w', outer, 'rowsY', stride.y, 'unitY[row] = unit') : ''}
+  workgroupBarrier();
+  ${
+    pairs === 'given'
+      ? ''
+      : `${keepX}
+  workgroupBarrier();`
+  }
+  ${
+    pairs === 'made'
+      ? `${makePairs}
+  workgroupBarrier();
+  ${bring('w', outer, 'rowsY', stride.y, 'unitY[row] *= unit')}
+  ${decayX}
+  workgroupBarrier();`
+      : ''
+  }
+  ${
+    pairs === 'none'
+      ? ''
+      : pairs === 'given'
+        ? keepGiven
+        : `let most = subgroupMax(max(unitY[lane], unitY[lane + 32]));
+  let inverseMost = inverseOf(most);
+  ${keepPairs}`
+  }
+
+  ${sums.map(({ name }) => `var ${name} = Sums();`).join('\n')}
+  ${stateProduct}
+  ${
+    pairs === 'none'
+      ? `let unit = sizes.stateScale * ${lastUnit} * unitRows;`
+      : `let unit = sizes.scoreScale * most * ${pairs === 'given' ? 'unitPairs' : 'unitRows'};
+  ${rescale(`sizes.stateScale * ${lastUnit} * unitRows / unit`)}
+  ${pairProduct}`
+  }
+  if (chunk.tokens == 64) {
+    let z0 = (chunk.start * sizes.heads + head) * ${outer} + column0;
+    ${deliverWhole}
+    return;
+  }
+  ${deliverSome}
+}`;
+}
