@@ -1,8 +1,9 @@
 // A page built with Vite from the packed packages trains ten steps on WASM and on WebGPU in headless Chromium; its
 // losses must be those of Node on the same backend. And fused ops must give with their WebGPU kernels what they give without.
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { build, preview } from 'vite';
 import { compile, inConsumerProject } from '../checks/consumer.js';
 import { cannotRun, note } from '../checks/note.js';
@@ -37,19 +38,27 @@ const BACKENDS = ['wasm', 'webgpu-software'];
  * @param {string} project
  * @param {string} backend
  * @param {Record<string, string>} env with which Dawn finds its adapter
- * @returns {Run} without losses where it fails
+ * @returns {Promise<Run>} without losses where it fails
  */
-function trainInNode(project, backend, env) {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['out/node.js', backend], {
-    cwd: project,
-    env: { ...process.env, ...env },
-    encoding: 'utf8',
-    timeout: SECONDS * 1000,
-  });
-  if (status === 0) return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
-  // SIGTERM: no answer in time.
-  console.log(`[node] ${stderr.trim()} (ended with ${signal ?? status})`);
-  return failed;
+async function trainInNode(project, backend, env) {
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, ['out/node.js', backend], {
+      cwd: project,
+      env: { ...process.env, ...env },
+      timeout: SECONDS * 1000,
+    });
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+  } catch (error) {
+    const {
+      message,
+      stderr = message,
+      signal,
+      code,
+    } = /** @type {import('node:child_process').ExecFileException} */ (error);
+    // SIGTERM: no answer in time.
+    console.log(`[node] ${stderr.trim()} (ended with ${signal ?? code})`);
+    return failed;
+  }
 }
 
 /** @param {string} project */
@@ -129,9 +138,12 @@ async function openPage(browser, url) {
 async function compareTraining(browser, url, project, env) {
   for (const backend of BACKENDS) {
     const page = await openPage(browser, url);
-    const inPage = await within(SECONDS, page.evaluate(`train('${backend}')`), failed);
+    // Side by side: each compiles its kernels on one core.
+    const [inPage, inNode] = await Promise.all([
+      within(SECONDS, page.evaluate(`train('${backend}')`), failed),
+      trainInNode(project, backend, env),
+    ]);
     await page.close();
-    const inNode = trainInNode(project, backend, env);
     const worst = difference(inPage.losses, inNode.losses);
     // A page that is isolated and has every file gets threads where Node does; the two may count cores differently.
     const [pageThreaded, nodeThreaded] = [inPage, inNode].map(({ threads }) => threads > 1);

@@ -1,7 +1,9 @@
 // `npm test`: sets everything up and runs every check, or those named: `npm test -- lint types`.
 import './node-version.js';
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { checks } from './checks.js';
 import { prepare, root } from './prepare.js';
@@ -28,24 +30,64 @@ function chosen() {
   return names.length > 0 ? names : Object.keys(checks);
 }
 
-/** @param {string} name @param {string} notes @returns {Result} */
-function runCheck(name, notes) {
+/**
+ * @param {string} name
+ * @param {string} notes
+ * @param {boolean} hasNeighbours what it prints is held back until it has ended
+ * @returns {Promise<Result>}
+ */
+async function runCheck(name, notes, hasNeighbours) {
   const { about = '', command = '' } = checks[name] ?? {};
-  console.log(`\n── ${name}: ${about}`);
+  const title = `\n── ${name}: ${about}`;
+  if (!hasNeighbours) console.log(title);
   const noteFile = join(notes, name);
   const begin = performance.now();
-  const { status } = spawnSync(`pnpm exec ${command}`, {
+  const child = spawn(`pnpm exec ${command}`, {
     cwd: root,
     env: { ...process.env, MNEMIX_NOTE: noteFile },
-    stdio: 'inherit',
+    stdio: hasNeighbours ? ['inherit', 'pipe', 'pipe'] : 'inherit',
     shell: true,
   });
+  /** @type {Buffer[]} */
+  const printed = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part) => printed.push(part));
+  const [status] = await once(child, 'close');
+  if (hasNeighbours) {
+    console.log(title);
+    process.stdout.write(Buffer.concat(printed));
+  }
   return {
     name,
     outcome: status === 0 ? 'passed' : status === SKIPPED ? 'skipped' : 'failed',
     seconds: (performance.now() - begin) / 1000,
     note: existsSync(noteFile) ? readFileSync(noteFile, 'utf8').trim() : '',
   };
+}
+
+/**
+ * In order, but neighbours that need one core on all cores at once.
+ *
+ * @param {string[]} names
+ * @param {string} notes
+ * @returns {Promise<Result[]>} in the order of the names
+ */
+async function runChecks(names, notes) {
+  /** @type {Result[]} */
+  const results = [];
+  for (let next = 0; next < names.length;) {
+    const isSmall = (/** @type {number} */ i) => checks[names[i] ?? '']?.needsOneCore ?? false;
+    let end = next + 1;
+    while (isSmall(next) && isSmall(end)) end += 1;
+    const lanes = Math.min(end - next, availableParallelism());
+    const lane = async () => {
+      while (next < end) {
+        const own = next++;
+        results[own] = await runCheck(names[own] ?? '', notes, lanes > 1);
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+  }
+  return results;
 }
 
 /** @param {Result[]} results */
@@ -64,7 +106,7 @@ prepare({ needsBuild: names.some((name) => checks[name]?.needsBuild) });
 mkdirSync(join(root, '.cache'), { recursive: true });
 const notes = mkdtempSync(join(root, '.cache/notes-'));
 try {
-  const results = names.map((name) => runCheck(name, notes));
+  const results = await runChecks(names, notes);
   summarise(results);
   process.exitCode = results.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
 } finally {

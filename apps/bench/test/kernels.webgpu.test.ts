@@ -18,6 +18,7 @@ it.skipIf(adapter !== 'real' && adapter !== 'software')(
     const seen: number[] = [];
     const profiled: string[] = [];
     const result = await benchKernels({
+      command: 'bench kernels',
       backend,
       quick: true,
       only: ['swiGlu', 'shortConv'],
@@ -33,6 +34,7 @@ it.skipIf(adapter !== 'real' && adapter !== 'software')(
     ]);
     for (const { forms, failures, error = 0, gradientDifference = 0 } of result.results) {
       const kernels = forms.ours?.kernels ?? [];
+      expect(forms.portable?.kernels).toBeUndefined();
       expect(failures).toEqual({});
       expect(error).toBeLessThan(1e-5);
       expect(gradientDifference).toBeLessThan(1e-4);
@@ -72,6 +74,7 @@ const longer = (tokens: number, median: number): KernelResult => ({
   forms: { ours: { wall: spread(median) } },
 });
 const result: KernelsResult = {
+  command: 'bench kernels --out results',
   node: 'v20.20.0',
   backend: card,
   quick: false,
@@ -103,12 +106,12 @@ it('the roofline is the slower of bytes and operations', () => {
 
 it('a result is printed as tables in Markdown: targets, everything, linear cost', () => {
   const printed = formatKernels(result);
-  expect(printed).toContain('Kernels on someone card, Node v20.20.0.');
+  expect(printed).toContain('Kernels on someone card, Node v20.20.0: `bench kernels --out results`.');
   expect(printed).toContain('- Not measured: mixed: the adapter has no shader-f16.');
   expect(printed).toContain('no ours form: no memory');
   expect(printed).toContain('| diagonal decay, none | float32 | forward | 0.500 | 0.60 | 0.100 | yes |');
   expect(printed).toContain('| 20.00 | 200 | 50 % | 6.0; 4.0 | 180.0; 90.0 | 1.0e-7 |');
-  expect(printed).toContain('| 1×4096×8×128 | forward | 2.50 (2.50 – 5.00) | 1.25 |');
+  expect(printed).toContain('| 1×4096×8×128 | forward | 2.50 (2.50 – 5.00) | 1.25 | 1.10 |');
 });
 
 it('a result is drawn as SVG', () => {

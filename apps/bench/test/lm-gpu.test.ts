@@ -24,6 +24,7 @@ it('the benchmark of a language model is printed with its ratios to the portable
     firstStepMilliseconds: 110,
   } as const;
   const result: LmGpuResult = {
+    command: 'bench lm-gpu',
     node: 'v20.20.0',
     backend: card,
     quick: false,

@@ -28,7 +28,7 @@ import { checkInitialDecay, initDecay } from './initial-decay.ts';
 import { memoryScan } from './memory-scan.ts';
 import { complete } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface CombaConfig {
   /** Model width d. */
@@ -185,7 +185,9 @@ export function comba(options: CombaConfig): MemoryCell<CombaParams, CombaState,
 
     selfRecall: askOwnKey,
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps, 'sigmoid'),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps, 'sigmoid'),
   };
 }

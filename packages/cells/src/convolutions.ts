@@ -1,5 +1,5 @@
 // The short causal convolutions in front of a memory: one for each stream of it, or none at all.
-import { shortConv } from '@mnemix/kernels';
+import { shortConvs, type ShortConvOutputs } from '@mnemix/kernels';
 import {
   initConvolution,
   type CellParams,
@@ -63,16 +63,16 @@ export function convolutions<Name extends string>(
       ),
     stateShape: (sequences) => ({ windows: forEach((name) => [sequences, channels[name], taps]) }),
     apply: (params, { sequences, state }, streams, activation = {}) => {
-      const convolved = forEach((name) =>
-        shortConv(
-          {
-            x: streams[name],
-            weight: (params[parameterName(name)] as ConvolutionParams).weight,
-            initialState: state?.windows?.[name],
-          },
-          { sequences, activation: activation[name] ?? 'silu' },
-        ),
+      const made = shortConvs(
+        names.map((name) => ({
+          x: streams[name],
+          weight: (params[parameterName(name)] as ConvolutionParams).weight,
+          initialState: state?.windows?.[name],
+          activation: activation[name] ?? 'silu',
+        })),
+        { sequences },
       );
+      const convolved = forEach((name) => made[names.indexOf(name)] as ShortConvOutputs);
       return {
         values: forEach((name) => convolved[name].y as Tensor2D),
         windows: forEach((name) => convolved[name].state as Tensor3D),

@@ -31,7 +31,7 @@ import { toHeads } from './heads.ts';
 import { memoryScan } from './memory-scan.ts';
 import { choose, complete, headSizes } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 const norms = {
   l2: (x: Tensor3D): Tensor3D => l2Norm(x) as Tensor3D,
@@ -164,6 +164,9 @@ export function deltaNet(options: DeltaNetConfig): MemoryCell<DeltaNetParams, De
 
     selfRecall: askOwnKey,
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps),
   };
 }

@@ -18,7 +18,7 @@ import { checkInitialDecay, initDecay } from './initial-decay.ts';
 import { memoryScan } from './memory-scan.ts';
 import { checkCount, complete } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface GatedDeltaNetConfig {
   /** Model width d. */
@@ -160,6 +160,9 @@ export function gatedDeltaNetCell(
 
     selfRecall: askOwnKey,
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps),
   };
 }

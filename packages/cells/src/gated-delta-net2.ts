@@ -25,7 +25,7 @@ import { repeatHeads, toHeads } from './heads.ts';
 import { memoryScan } from './memory-scan.ts';
 import { complete } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface GatedDeltaNet2Config extends ChannelDecayOptions {
   /** Model width d. */
@@ -150,7 +150,9 @@ export function gatedDeltaNet2(
 
     selfRecall: askOwnKey,
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps, 'sigmoid'),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps, 'sigmoid'),
   };
 }

@@ -32,7 +32,7 @@ import { groupedSizes, siluConvolutions } from './delta-family.ts';
 import { fromHeads, repeatHeads, toHeads } from './heads.ts';
 import { checkInitialDecay, initDecay } from './initial-decay.ts';
 import { checkCount, complete } from './options.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface GatedDeltaProductConfig {
   /** Model width d. */
@@ -196,6 +196,9 @@ export function gatedDeltaProduct(
       };
     },
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps),
   };
 }

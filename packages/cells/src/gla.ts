@@ -18,7 +18,7 @@ import { toHeads } from './heads.ts';
 import { memoryScan } from './memory-scan.ts';
 import { checkCount, choose, complete, headSizes } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { swishReadout, type SwishReadoutParams } from './readout.ts';
+import { queryAndGate, swishReadout, type SwishReadoutParams } from './readout.ts';
 
 export interface GlaConfig {
   /** Model width d. */
@@ -128,6 +128,8 @@ export function gla(options: GlaConfig): MemoryCell<GlaParams, GlaState, GlaInpu
     scan: memoryScan(diagonalDecay),
 
     selfRecall: askOwnKey,
+
+    tokenLayers: queryAndGate,
 
     readout: output.apply,
   };

@@ -23,7 +23,7 @@ import { repeatHeads, toHeads } from './heads.ts';
 import { memoryScan } from './memory-scan.ts';
 import { complete } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface KdaConfig extends ChannelDecayOptions {
   /** Model width d. */
@@ -132,7 +132,9 @@ export function kda(options: KdaConfig): MemoryCell<KdaParams, KdaState, KdaInpu
 
     selfRecall: askOwnKey,
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps, 'sigmoid'),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps, 'sigmoid'),
   };
 }

@@ -13,7 +13,7 @@ import { checkLayer, type LayerPosition } from './layer-position.ts';
 import { memoryScan } from './memory-scan.ts';
 import { choose, complete, headSizes } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { swishReadout, type SwishReadoutParams } from './readout.ts';
+import { queryAndGate, swishReadout, type SwishReadoutParams } from './readout.ts';
 
 type Slopes = (head: number, heads: number, position: LayerPosition) => number;
 
@@ -135,6 +135,8 @@ export function lightning(
     scan: memoryScan(diagonalDecay),
 
     selfRecall: askOwnKey,
+
+    tokenLayers: queryAndGate,
 
     readout: output.apply,
   };

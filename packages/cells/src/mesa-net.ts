@@ -25,7 +25,7 @@ import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { inverseSoftplus } from './initial-decay.ts';
 import { checkCount, complete, ratioSize } from './options.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 /** Steps of the solver, as in fla. */
 export const MESA_STEPS = 30;
@@ -169,6 +169,9 @@ export function mesaNet(options: MesaNetConfig): MemoryCell<MesaNetParams, MesaN
       };
     },
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps),
   };
 }

@@ -17,34 +17,48 @@ export interface ReadoutParams {
   readonly g_proj?: LinearParams | readonly LinearParams[] | undefined;
 }
 
+/** What the tokens themselves are mapped by in cells with queries that all memories share, and a gate. */
+export const queryAndGate = ({
+  q_proj,
+  g_proj,
+}: {
+  readonly q_proj: LinearParams;
+  readonly g_proj?: LinearParams | readonly LinearParams[];
+}): LinearParams[] => [q_proj, ...[g_proj ?? []].flat().slice(0, 1)];
+
 /**
  * W_o( RMSNorm_head(o)·w ⊙ act(W_g x) ), with silu as in RetNet, GLA and Gated DeltaNet, or with a sigmoid as in
  * KDA and Comba.
  *
  * @param o [N,H,dv]
- * @param x [N,d] the layer's input
+ * @param map x·Wᵀ + b of the layer's input x [N,d]
  * @param activation of the gate
  * @returns [N,d]
  */
 export function readout(
   { norm, o_proj, g_proj }: ReadoutParams,
   o: Tensor3D,
-  x: Tensor2D,
+  map: (layer: LinearParams) => Tensor2D,
   eps: number,
   activation: RmsNormGatedOptions['activation'] = 'silu',
 ): Tensor2D {
   const heads = o.shape[1];
   const y = g_proj
     ? rmsNormGated(
-        { x: o, gate: toHeads(inTurn(x, g_proj), heads), weight: norm.weight },
+        { x: o, gate: toHeads(inTurn(map, g_proj), heads), weight: norm.weight },
         { eps, activation },
       )
     : rmsNorm({ x: o, weight: norm.weight }, { eps });
   return linear(fromHeads(y as Tensor3D), o_proj);
 }
 
-const inTurn = (x: Tensor2D, layers: LinearParams | readonly LinearParams[]): Tensor2D =>
-  [layers].flat().reduce((rows, layer) => linear(rows, layer), x);
+const inTurn = (
+  map: (layer: LinearParams) => Tensor2D,
+  layers: LinearParams | readonly LinearParams[],
+): Tensor2D => {
+  const [first, ...rest] = [layers].flat();
+  return rest.reduce((rows, layer) => linear(rows, layer), map(first as LinearParams));
+};
 
 export interface SwishReadoutParams {
   /** With the gate, [H·dv, d] */
@@ -59,7 +73,12 @@ export interface SwishReadoutParams {
 export interface SwishReadout {
   init(rng: Rng): SwishReadoutParams;
   /** As `readout`. */
-  apply(params: SwishReadoutParams, o: Tensor3D, x: Tensor2D): Tensor2D;
+  apply(
+    params: SwishReadoutParams,
+    o: Tensor3D,
+    x: Tensor2D,
+    map: (layer: LinearParams) => Tensor2D,
+  ): Tensor2D;
 }
 
 /**
@@ -85,7 +104,7 @@ export function swishReadout(
       [normName]: { weight: ones([valueSize / heads]) as Tensor1D },
       o_proj: initLinear(rng.fold('o_proj'), valueSize, width),
     }),
-    apply: ({ [normName]: norm, o_proj, g_proj }, o, x) =>
-      readout({ norm: norm as NormParams, o_proj, g_proj }, o, x, normEps),
+    apply: ({ [normName]: norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: norm as NormParams, o_proj, g_proj }, o, map, normEps),
   };
 }

@@ -24,7 +24,7 @@ import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { complete, headSizes } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { swishReadout, type SwishReadoutParams } from './readout.ts';
+import { queryAndGate, swishReadout, type SwishReadoutParams } from './readout.ts';
 
 export interface RetNetConfig {
   /** Model width d. */
@@ -128,6 +128,8 @@ export function retNet(options: RetNetConfig): MemoryCell<RetNetParams, RetNetSt
     },
 
     selfRecall: askOwnKey,
+
+    tokenLayers: queryAndGate,
 
     readout: output.apply,
   };

@@ -19,7 +19,7 @@ import { toHeads } from './heads.ts';
 import { memoryScan } from './memory-scan.ts';
 import { choose, complete, headSizes } from './options.ts';
 import { askOwnKey } from './own-key.ts';
-import { swishReadout, type SwishReadoutParams } from './readout.ts';
+import { queryAndGate, swishReadout, type SwishReadoutParams } from './readout.ts';
 
 export interface SimpleGlaConfig {
   /** Model width d. */
@@ -123,6 +123,8 @@ export function simpleGla(
     scan: memoryScan(diagonalDecay),
 
     selfRecall: askOwnKey,
+
+    tokenLayers: queryAndGate,
 
     readout: output.apply,
   };

@@ -23,7 +23,7 @@ import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { initInnerNorm, squareHeads, throughInnerNorm, type InnerNormParams } from './inner-loss.ts';
 import { checkCount, complete } from './options.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface TitansConfig {
   /** Model width d. */
@@ -181,6 +181,9 @@ export function titans(options: TitansConfig): MemoryCell<TitansParams, TitansSt
       };
     },
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps),
   };
 }

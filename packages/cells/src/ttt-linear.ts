@@ -41,7 +41,7 @@ import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { initInnerNorm, squareHeads, throughInnerNorm, type InnerNormParams } from './inner-loss.ts';
 import { checkCount, complete } from './options.ts';
-import { readout, type NormParams } from './readout.ts';
+import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface TttLinearConfig {
   /** Model width d. */
@@ -202,6 +202,9 @@ export function tttLinear(
       };
     },
 
-    readout: ({ o_norm, o_proj, g_proj }, o, x) => readout({ norm: o_norm, o_proj, g_proj }, o, x, normEps),
+    tokenLayers: queryAndGate,
+
+    readout: ({ o_norm, o_proj, g_proj }, o, _x, map) =>
+      readout({ norm: o_norm, o_proj, g_proj }, o, map, normEps),
   };
 }

@@ -11,26 +11,26 @@ export function routeGather(x: usize, source: usize, y: usize, copies: i32, widt
   }
 }
 
-/** y[r] = Σ_j weights[r, j]·o[position[r, j]]; weights 0: all are 1. */
+/** y[r] = Σ_j weights[r, j]·o[position[r, j]]; those of choices from `weighted` on are 1. */
 export function routeMix(
-  o: usize, weights: usize, position: usize, y: usize, rows: i32, chosen: i32, width: i32,
+  o: usize, weights: usize, position: usize, y: usize, rows: i32, chosen: i32, weighted: i32, width: i32,
 ): void {
   const stride = usize(width) << 2;
   for (let row = 0; row < rows; row++, y += stride) {
     memory.fill(y, 0, stride);
     for (let j = 0; j < chosen; j++) {
-      const index = usize(row * chosen + j) << 2;
-      const place = load<i32>(position + index);
+      const place = load<i32>(position + (usize(row * chosen + j) << 2));
       if (place < 0) continue;
-      addScaled(y, o + usize(place) * stride, weights ? load<f32>(weights + index) : 1, width);
+      const weight: f32 = j < weighted ? load<f32>(weights + (usize(row * weighted + j) << 2)) : 1;
+      addScaled(y, o + usize(place) * stride, weight, width);
     }
   }
 }
 
-/** For the copy u of row r by choice j: dO[u] = weights[r, j]·dy[r], dWeights[r, j] = ⟨dy[r], o[u]⟩. */
+/** For the copy u of row r by choice j: dO[u] = weights[r, j]·dy[r], dWeights[r, j] = ⟨dy[r], o[u]⟩; weights as above. */
 export function routeMixBackward(
   o: usize, weights: usize, source: usize, position: usize, dy: usize, dO: usize, dWeights: usize,
-  rows: i32, chosen: i32, width: i32,
+  rows: i32, chosen: i32, weighted: i32, width: i32,
 ): void {
   const stride = usize(width) << 2;
   for (let copy = 0; copy < rows * chosen; copy++) {
@@ -38,15 +38,15 @@ export function routeMixBackward(
   }
   for (let row = 0; row < rows; row++, dy += stride) {
     for (let j = 0; j < chosen; j++) {
-      const index = usize(row * chosen + j) << 2;
-      const place = load<i32>(position + index);
+      const place = load<i32>(position + (usize(row * chosen + j) << 2));
+      const index = usize(row * weighted + j) << 2;
       let slope: f32 = 0;
       if (place >= 0) {
         const offset = usize(place) * stride;
-        scale(dO + offset, dy, load<f32>(weights + index), width);
-        slope = dot(dy, o + offset, width);
+        scale(dO + offset, dy, j < weighted ? load<f32>(weights + index) : 1, width);
+        if (j < weighted) slope = dot(dy, o + offset, width);
       }
-      store<f32>(dWeights + index, slope);
+      if (j < weighted) store<f32>(dWeights + index, slope);
     }
   }
 }

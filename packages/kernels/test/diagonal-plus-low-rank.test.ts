@@ -2,7 +2,7 @@ import { exp, expandDims, mul, neg, openBackend, type Tensor } from '@mnemix/ten
 import { beforeAll, describe, expect, it } from 'vitest';
 import { diagonalPlusLowRank, uniformSequences } from '../src/index.ts';
 import { toTensor, type Tensors } from './op-cases.ts';
-import { runScan, scanCase } from './scan-cases.ts';
+import { parallelDraws, runScan, scanCase } from './scan-cases.ts';
 import { deltaRuleOracle, diagonalPlusLowRankOracle } from './scan-oracles.ts';
 import { describeScan, expectToMatch, gates, variants, withOracle, type ScanEngine } from './scan-suite.ts';
 
@@ -38,11 +38,8 @@ describe.each(variants)('diagonalPlusLowRank, $backend, form $form', ({ backend,
   });
 
   it('keeps its digits where keys are nearly parallel and α as large as the memory bears', async () => {
-    // e^g − α may not leave [−1, 1]; e^g is 0.6 and more.
-    const largest = { none: [1.9, 1.99], scalar: [1.5, 1.6], vector: [1.5, 1.6] } as const;
-    const shape = { batch: 1, tokens: 130, heads: 1, keyWidth: 16, valueWidth: 8, keyCorrelation: 0.99 };
-    for (const gate of gates) {
-      const { scan, wanted } = known({ ...shape, gate, alphas: largest[gate] });
+    for (const draw of parallelDraws) {
+      const { scan, wanted } = known(draw);
       const options = { sequences: scan.sequences, form };
       expectToMatch(await runScan(scan, (inputs) => diagonalPlusLowRank(inputs, options)), wanted);
     }

@@ -56,8 +56,7 @@ describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
     );
     // What WebGPU has a kernel for.
     const { starts, lengths, rowSequence } = groups;
-    const op = (t: Tensors) =>
-      splitOp(widths.length)({ ...t, starts, lengths, rowSequence } as never, { widths });
+    const op = (t: Tensors) => splitOp({ ...t, starts, lengths, rowSequence } as never, { widths });
     expectToMatch(await runOp(inputs, op, upstream), expected);
   });
 

@@ -9,6 +9,8 @@ export interface RouteCase {
   readonly tokens: number;
   readonly memories: number;
   readonly chosen: number;
+  /** Every token goes to one more memory besides. */
+  readonly shared?: boolean;
   readonly segments?: Segments;
   /** Draws the first choice of each token; the others follow it in turn. Default: uniform. */
   readonly first?: (drawn: number) => number;
@@ -29,6 +31,8 @@ export const routeCases: readonly RouteCase[] = [
   { name: 'all tokens to one memory', batch: 3, tokens: 5, memories: 5, chosen: 1, first: () => 3 },
   { name: 'ragged documents', batch: 2, tokens: 8, memories: 4, chosen: 2, segments: ragged },
   { name: 'many memories', batch: 1, tokens: 33, memories: 17, chosen: 3 },
+  { name: 'a shared memory', batch: 2, tokens: 8, memories: 4, chosen: 2, segments: ragged, shared: true },
+  { name: 'one choice and a shared memory', batch: 1, tokens: 7, memories: 3, chosen: 1, shared: true },
   {
     name: 'choices out of range',
     batch: 2,
@@ -54,9 +58,18 @@ export function choicesOf({
   }).flat();
 }
 
+/** Copies of each token. */
+export const copiesOf = ({ chosen, shared = false }: RouteCase): number => chosen + Number(shared);
+
 /** The plan as plain numbers. */
-export function planOf(shape: RouteCase, choices: readonly number[]) {
-  const { batch, tokens, memories, chosen } = shape;
+export function planOf(shape: RouteCase, given: readonly number[]) {
+  const { batch, tokens } = shape;
+  const chosen = copiesOf(shape);
+  const memories = shape.memories + Number(shape.shared ?? false);
+  const choices = Array.from({ length: batch * tokens }, (_, row) => [
+    ...given.slice(row * shape.chosen, (row + 1) * shape.chosen),
+    ...(shape.shared ? [memories - 1] : []),
+  ]).flat();
   const segments =
     shape.segments ?? Array.from({ length: batch }, (_, row) => ({ row, start: 0, length: tokens }));
   const copies = choices.length;
@@ -92,16 +105,19 @@ export function planOf(shape: RouteCase, choices: readonly number[]) {
   return plan;
 }
 
-/** Σ_j weights[r, j]·o[position[r, j]]. */
+/** Σ_j weights[r, j]·o[position[r, j]]; choices without a weight have 1. */
 export const mixOracle =
   (position: readonly number[], chosen: number) =>
   ({ o, weights }: Arrays): { y: NdArray } => {
     const width = o!.shape[1]!;
+    const weighted = weights!.shape[1]!;
     const y = nd([position.length / chosen, width]);
     position.forEach((place, copy) => {
       if (place < 0) return;
-      for (let c = 0; c < width; c++)
-        y.data[Math.floor(copy / chosen) * width + c]! += weights!.data[copy]! * o!.data[place * width + c]!;
+      const row = Math.floor(copy / chosen);
+      const j = copy % chosen;
+      const weight = j < weighted ? weights!.data[row * weighted + j]! : 1;
+      for (let c = 0; c < width; c++) y.data[row * width + c]! += weight * o!.data[place * width + c]!;
     });
     return { y };
   };
@@ -121,14 +137,16 @@ export const gatherOracle =
     };
   };
 
-export function routeInputs({ batch, tokens, chosen }: RouteCase, width: number) {
+export function routeInputs(shape: RouteCase, width: number) {
+  const { batch, tokens, chosen } = shape;
+  const copies = batch * tokens * copiesOf(shape);
   const random = seededRandom(10);
   const rows = batch * tokens;
   return {
     x: float32(random.normals([rows, width])),
-    o: float32(random.normals([rows * chosen, width])),
+    o: float32(random.normals([copies, width])),
     weights: float32(random.uniforms([rows, chosen], 0, 1)),
     dy: float32(random.normals([rows, width])),
-    dCopies: float32(random.normals([rows * chosen, width])),
+    dCopies: float32(random.normals([copies, width])),
   };
 }

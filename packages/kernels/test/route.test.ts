@@ -14,6 +14,7 @@ import * as portablePlan from '../src/route-plan/portable.ts';
 import { expectToMatch, int32, runOp, runOracle, toTensor } from './op-cases.ts';
 import {
   choicesOf,
+  copiesOf,
   gatherOracle,
   mixOracle,
   planOf,
@@ -26,7 +27,11 @@ const sequencesOf = ({ batch, tokens, segments }: RouteCase) => batchSequences(b
 
 function makePlan(shape: RouteCase): RoutePlan {
   const choices = int32(choicesOf(shape), [shape.batch * shape.tokens, shape.chosen]);
-  return routePlan(choices, { memories: shape.memories, sequences: sequencesOf(shape) });
+  return routePlan(choices, {
+    memories: shape.memories,
+    shared: shape.shared ?? false,
+    sequences: sequencesOf(shape),
+  });
 }
 
 describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
@@ -58,7 +63,10 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
         lengths,
         rowSequence,
       };
-      const plan = portablePlan.forward(inputs, { memories: shape.memories });
+      const plan = portablePlan.forward(inputs, {
+        memories: shape.memories + Number(shape.shared ?? false),
+        isShared: shape.shared ?? false,
+      });
       const found = Object.fromEntries(
         Object.entries(plan).map(([name, x]) => [name, Array.from(x.dataSync())]),
       );
@@ -75,14 +83,17 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
       const gathered = await runOp({ x }, (t) => ({ y: routeGather(t['x']!, plan) }), { y: dCopies });
       expectToMatch(gathered, runOracle({ x }, gatherOracle(expected.source), { y: dCopies }));
       const mixed = await runOp({ o, weights }, (t) => ({ y: routeMix(t as never, plan) }), { y: dy });
-      expectToMatch(mixed, runOracle({ o, weights }, mixOracle(expected.position, shape.chosen), { y: dy }));
+      expectToMatch(
+        mixed,
+        runOracle({ o, weights }, mixOracle(expected.position, copiesOf(shape)), { y: dy }),
+      );
     }
   });
 
   it.each(routeCases)('the portable mix of $name matches the oracle', (shape) => {
     const expected = planOf(shape, choicesOf(shape));
     const { x, o, weights, dy } = routeInputs(shape, 5);
-    const wanted = runOracle({ o, weights }, mixOracle(expected.position, shape.chosen), { y: dy });
+    const wanted = runOracle({ o, weights }, mixOracle(expected.position, copiesOf(shape)), { y: dy });
     tidy(() => {
       const { source, position } = makePlan(shape);
       const inputs = { o: toTensor(o), weights: toTensor(weights), source, position };
@@ -95,7 +106,7 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
         1e-5,
       );
       const unit = nd(weights.shape, new Float64Array(weights.data.length).fill(1));
-      const sums = mixOracle(expected.position, shape.chosen)({ o, weights: unit }).y;
+      const sums = mixOracle(expected.position, copiesOf(shape))({ o, weights: unit }).y;
       expect(portableMix.sumCopies({ o: toTensor(o), position }).y).toBeCloseRms(sums, 1e-5);
     });
   });

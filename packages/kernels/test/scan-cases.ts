@@ -112,6 +112,20 @@ export function scanCase(options: CaseOptions): ScanCase {
   };
 }
 
+const parallel = { batch: 1, tokens: 130, heads: 1, valueWidth: 9, keyCorrelation: 0.99 };
+
+/**
+ * Low-rank scans with keys nearly parallel and α as large as the memory bears: e^g − α may not leave [−1, 1], and e^g is 0.6
+ * and more. Without decay no rounding is forgotten, and how much it comes to differs by the draw.
+ */
+export const parallelDraws: readonly CaseOptions[] = [
+  ...[3, 5, 9].flatMap((seed) =>
+    [17, 33].map((keyWidth) => ({ ...parallel, keyWidth, seed, alphas: [1.9, 1.99] as const })),
+  ),
+  { ...parallel, keyWidth: 17, gate: 'scalar', alphas: [1.5, 1.6] },
+  { ...parallel, keyWidth: 17, gate: 'vector', alphas: [1.5, 1.6] },
+];
+
 /** Every vector along the last axis scaled to length 1. */
 function normalised(x: NdArray): NdArray {
   const width = x.shape.at(-1)!;

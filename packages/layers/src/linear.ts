@@ -1,5 +1,5 @@
 // Affine maps of rows. Weights are [out, in], as in PyTorch.
-import { linear as linearMap } from '@mnemix/kernels';
+import { linear as linearMap, linears as linearMaps } from '@mnemix/kernels';
 import type { Rng, Tensor1D, Tensor2D } from '@mnemix/tensor';
 
 export interface LinearParams {
@@ -13,6 +13,15 @@ export interface LinearParams {
 /** x [N, in] → x·Wᵀ + b [N, out]. */
 export const linear = (x: Tensor2D, { weight, bias }: LinearParams): Tensor2D =>
   linearMap({ x, weight, bias });
+
+/** As `linear` with each of these layers, by the same names; on WebGPU one product for all. */
+export function linears<Name extends string>(
+  x: Tensor2D,
+  layers: { readonly [layer in Name]: LinearParams },
+): { [layer in Name]: Tensor2D } {
+  const made = linearMaps(x, Object.values<LinearParams>(layers));
+  return Object.fromEntries(Object.keys(layers).map((name, i) => [name, made[i]])) as never;
+}
 
 /** fla's gain for the projections of its recurrent layers. */
 const FLA_GAIN = 2 ** -2.5;

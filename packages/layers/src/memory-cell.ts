@@ -22,7 +22,7 @@ import {
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
-import { linear, type LinearParams } from './linear.ts';
+import { linear, linears, type LinearParams } from './linear.ts';
 import {
   stepByForward,
   type CrossLayer,
@@ -103,8 +103,14 @@ export interface MemoryCell<P extends CellParams = CellParams, S extends State =
    * should return then [N, heads, dv], as the first dv of what `scan` reads. Cells that write a value for a key have it.
    */
   selfRecall?(inputs: I): { readonly asked: Partial<I>; readonly expected: Tensor3D };
-  /** Norm, gate and output projection: o [N, heads, read width], x [N,d] → [N,d]. */
-  readout(params: P, o: Tensor3D, x: Tensor2D): Tensor2D;
+  /**
+   * Norm, gate and output projection: o [N, heads, read width], x [N,d] → [N,d].
+   *
+   * @param map x·Wᵀ + b; a Mixture-of-Memories has those of `tokenLayers` already
+   */
+  readout(params: P, o: Tensor3D, x: Tensor2D, map: (layer: LinearParams) => Tensor2D): Tensor2D;
+  /** Layers that the tokens are mapped by, for `commonLinear` or the readout: a Mixture-of-Memories maps by all of them at once. */
+  tokenLayers?(params: P): readonly LinearParams[];
 }
 
 /** A cell whose parameters, state and inputs are its own business: how catalogues and Mixture-of-Memories see it. */
@@ -124,10 +130,7 @@ export function soloContext<S extends State>(
     state,
     crossLayer,
     linear: (layer, x = rows) => linear(x, layer),
-    linears: (layers) =>
-      Object.fromEntries(
-        Object.entries<LinearParams>(layers).map(([name, layer]) => [name, linear(rows, layer)]),
-      ) as { [name in keyof typeof layers]: Tensor2D },
+    linears: (layers) => linears(rows, layers),
     commonLinear: (layer) => linear(rows, layer),
   };
 }
@@ -155,7 +158,10 @@ export function asMixer<P extends CellParams, S extends State, I>(cell: MemoryCe
       const rows = reshape(x, [batch * tokens, cell.width]) as Tensor2D;
       const inputs = cell.project(params, soloContext(rows, sequences, state, crossLayer));
       const { o, state: next } = cell.scan(inputs, state, sequences);
-      const y = reshape(cell.readout(params, o, rows), x.shape) as Tensor3D;
+      const y = reshape(
+        cell.readout(params, o, rows, (layer) => linear(rows, layer)),
+        x.shape,
+      ) as Tensor3D;
       const test = options.selfRecall ? cell.selfRecall?.(inputs) : undefined;
       const aux = test && {
         selfRecall: noGrad(() => {

@@ -1,5 +1,5 @@
 // The gated MLP of most blocks (Shazeer 2020): down( silu(gate(x)) ⊙ up(x) ).
-import { swiGlu } from '@mnemix/kernels';
+import { swiGluOfMaps } from '@mnemix/kernels';
 import {
   checkShapes,
   countElements,
@@ -35,8 +35,8 @@ export const initSwiGluMlp = (
 });
 
 /** x [N,d] → [N,d]. */
-export const swiGluMlp = (params: SwiGluMlpParams, x: Tensor2D): Tensor2D =>
-  linear(swiGlu(linear(x, params.gate_proj), linear(x, params.up_proj)) as Tensor2D, params.down_proj);
+export const swiGluMlp = ({ gate_proj, up_proj, down_proj }: SwiGluMlpParams, x: Tensor2D): Tensor2D =>
+  linear(swiGluOfMaps(x, { gate: gate_proj, up: up_proj }), down_proj);
 
 /** The MLP as a branch of a residual block: a mixer that looks at each token alone, and remembers nothing. */
 export function swiGluMixer({

@@ -19,7 +19,6 @@ import {
   countElements,
   MnemixError,
   mul,
-  noGrad,
   reshape,
   scalar,
   tidy,
@@ -268,9 +267,10 @@ export function createLm(config: LmConfig): LanguageModel {
           { logits: flat, targets: checkedIds(labels, vocabSize, 'lm.loss(targets)', { besides: NO_LABEL }) },
           { ignoreIndex: NO_LABEL },
         );
-        const auxiliary = auxiliaryLoss(routings);
         // Layers see the same tokens, so the mean over them is that over all their rows: a few ops for all layers.
-        const routed = noGrad(() => asOne(routings));
+        const routed = asOne(routings);
+        const isPooled = routed && config.auxiliary?.balanceScope !== 'layer';
+        const auxiliary = auxiliaryLoss(isPooled ? [routed] : routings);
         return {
           loss: add(loss, auxiliary),
           crossEntropy: loss,

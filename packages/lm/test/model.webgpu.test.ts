@@ -1,17 +1,27 @@
-// A whole language model on WebGPU: fla's logits; loss, gradients and steps as on WASM.
+// A whole language model on WebGPU: fla's logits; loss, gradients and steps as on WASM. Its mixture against fla: output and all
+// gradients; here, since a software adapter has then compiled most of the pipelines already.
+import { gatedDeltaNet } from '@mnemix/cells';
+import { mom } from '@mnemix/mom';
 import {
   closeBackend,
   disposeTree,
   entries,
+  mul,
   openBackend,
   Rng,
+  sum,
+  tensor,
   tensor1d,
   tidy,
+  unflatten,
   valueAndGrad,
+  type ParamTree,
+  type Scalar,
   type Tensor,
+  type Tensor3D,
   type TensorTree,
 } from '@mnemix/tensor';
-import { describeOnWebgpu, readModelFixture } from '@mnemix/testkit';
+import { describeOnWebgpu, readLayerFixture, readModelFixture } from '@mnemix/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLm, NO_LABEL, tokenTensor, type LmParams } from '../src/index.ts';
 import { loadPretrained } from '../src/node.ts';
@@ -111,5 +121,35 @@ describeOnWebgpu('a language model', (backend) => {
     });
     expect(await toHost(logits)).toBeCloseRms(expected.logits, 1e-4, 0);
     disposeTree({ logits, params: loaded.params as TensorTree });
+  }, 480_000);
+
+  it('has a mixture that equals fla: output and all gradients', async () => {
+    const golden = readLayerFixture('mom_gated_delta');
+    const mixer = mom({
+      cell: gatedDeltaNet({ width: 64, heads: 2, headWidth: 16, expandV: 1 }),
+      memories: 4,
+      topK: 2,
+    });
+    const result = tidy(() => {
+      const params = unflatten(
+        mixer.init(Rng.of(1)) as ParamTree,
+        Object.fromEntries(
+          Object.entries(golden.params).map(([path, t]) => [path, tensor(t.data, [...t.shape])]),
+        ),
+      );
+      const x = tensor(golden.x.data, [...golden.x.shape] as [number, number, number]) as Tensor3D;
+      const dy = tensor(golden.dy.data, [...golden.dy.shape]);
+      const { grads, aux } = valueAndGrad((tree: { x: Tensor3D; params: ParamTree }) => {
+        const { y } = mixer.forward(tree.params as never, tree.x);
+        return { value: sum(mul(y, dy)) as Scalar, aux: { y } };
+      })({ x, params });
+      return { y: aux.y, x: grads.x, params: grads.params } as never;
+    }) as { y: Tensor; x: Tensor; params: TensorTree };
+    expect(await toHost(result.y)).toBeCloseRms(golden.y, 1e-4, 0);
+    expect(await toHost(result.x)).toBeCloseRms(golden.gradients.x, 1e-3, 0);
+    for (const [path, leaf] of entries(result.params)) {
+      expect(await toHost(leaf), path).toBeCloseRms(golden.gradients.params[path]!, 1e-3, 0);
+    }
+    disposeTree(result as TensorTree);
   }, 480_000);
 });

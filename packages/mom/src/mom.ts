@@ -9,13 +9,13 @@ import {
   routeGather,
   routeMix,
   routePlan,
-  withShared,
   type RoutePlan,
   type Sequences,
 } from '@mnemix/kernels';
 import {
   checkState,
   linear,
+  linears,
   stateBytes,
   stepByForward,
   zeroState,
@@ -81,6 +81,13 @@ export interface MomState<S extends State = State> {
   readonly [name: string]: S;
 }
 
+/** x·Wᵀ + b by layer: with these all at once, with others when asked for. */
+function mapsOf(x: Tensor2D, layers: readonly LinearParams[]): (layer: LinearParams) => Tensor2D {
+  const made = linears(x, Object.fromEntries(layers.entries()));
+  const maps = new Map(layers.map((layer, i) => [layer, made[i] as Tensor2D]));
+  return (layer) => maps.get(layer) ?? linear(x, layer);
+}
+
 /**
  * The Mixture-of-Memories mixer over a cell.
  *
@@ -124,11 +131,11 @@ export function mom<P extends CellParams, S extends State, I>(
     state: S | undefined,
     crossLayer: CrossLayer,
     copies: Copies,
+    map: (layer: LinearParams) => Tensor2D,
   ): ProjectContext<S> => {
     const rows = routeGather(tokens, plan) as Tensor2D;
     // Projecting before the copy gives the same rows for 1/K of the arithmetic.
-    const commonLinear = (layer: LinearParams): Tensor2D =>
-      routeGather(linear(tokens, layer), plan) as Tensor2D;
+    const commonLinear = (layer: LinearParams): Tensor2D => routeGather(map(layer), plan) as Tensor2D;
     const apply = (layers: readonly LinearParams[], x?: Tensor2D): Tensor2D[] => {
       if (singleKvProj) return layers.map((layer) => (x ? linear(x, layer) : commonLinear(layer)));
       const own = layers.map(({ weight, bias }) => ({
@@ -155,19 +162,21 @@ export function mom<P extends CellParams, S extends State, I>(
   };
 
   const readMemories = ({ params, tokens, sequences, crossLayer }: Pass, state: S | undefined) => {
-    const logits = linear(tokens, params.gate);
+    const map = mapsOf(tokens, [params.gate, ...(cell.tokenLayers?.(params as unknown as P) ?? [])]);
+    const logits = map(params.gate);
     const routed = route(logits, topK);
-    const { choices, weights } = shared ? withShared(routed, memories) : routed;
-    const plan = routePlan(choices, { memories: count, sequences });
+    const plan = routePlan(routed.choices, { memories, shared, sequences });
     const own = singleKvProj
       ? { params: sharedParams(params, layout), copies: new Map() }
       : ownParams(params, layout);
-    const context = bucketContext(tokens, plan, state, crossLayer, own.copies);
+    const context = bucketContext(tokens, plan, state, crossLayer, own.copies, map);
     const inputs = cell.project(own.params as P, context);
     const { o, state: next } = cell.scan(inputs, state, plan.buckets);
-    const mix = (rows: Tensor3D): Tensor3D => routeMix({ o: rows, weights }, plan) as Tensor3D;
+    const mix = (rows: Tensor3D): Tensor3D =>
+      routeMix({ o: rows, weights: routed.weights }, plan) as Tensor3D;
     return {
       y: mix(o),
+      map,
       state: next,
       handOn: mapRows(cell.handOn?.(inputs), (x) => {
         const mixed = reshape(mix(expandDims(x, 1) as Tensor3D), [tokens.shape[0], x.shape[1]]) as Tensor2D;
@@ -190,7 +199,7 @@ export function mom<P extends CellParams, S extends State, I>(
       const rows = reshape(x, [batch * tokens, width]) as Tensor2D;
       const pass = { params, tokens: rows, sequences, crossLayer };
       const read = readMemories(pass, state?.memories);
-      const y = reshape(cell.readout(params as unknown as P, read.y, rows), x.shape) as Tensor3D;
+      const y = reshape(cell.readout(params as unknown as P, read.y, rows, read.map), x.shape) as Tensor3D;
       return {
         y,
         state: { memories: read.state },

@@ -1,12 +1,13 @@
-// The router's choice on WebGPU, which has a kernel for it, against the float64 router.
-import { centralDifferences, describeOnWebgpu, nd, topKRouter } from '@mnemix/testkit';
-import { route } from '@mnemix/router';
+// The router's choice and its balance on WebGPU, which has kernels for them, against the float64 router.
+import { centralDifferences, describeOnWebgpu, nd, pooledBalanceLoss, topKRouter } from '@mnemix/testkit';
+import { balanceLoss, route, routingLoad } from '@mnemix/router';
 import {
   closeBackend,
   mul,
   openBackend,
   Rng,
   sum,
+  tensor1d,
   tensor2d,
   valueAndGrad,
   type Scalar,
@@ -45,6 +46,40 @@ describeOnWebgpu('route', (backend) => {
     );
     expect(nd(grads.shape, await grads.data<'float32'>())).toBeCloseRms(x!, 1e-4, 1e-6);
     for (const made of [logits, dWeights, value, grads, ...Object.values(aux)]) made.dispose();
+  });
+
+  it.each([
+    [1, 1, 1],
+    [300, 5, 2],
+  ])('balances %i tokens over %i memories, %i each, without padding', async (tokens, memories, topK) => {
+    const logits = Rng.of(3).normal([tokens, memories], 0, 2) as Tensor2D;
+    const mask = Array.from({ length: tokens }, (_, row) => Number(row % 7 !== 3));
+    const rowSequence = tensor1d(
+      mask.map((isReal) => isReal - 1),
+      'int32',
+    );
+    const { value, grads, aux } = valueAndGrad((x: Tensor2D) => {
+      const { choices } = route(x, topK);
+      const sample = { logits: x, choices, rowSequence };
+      return { value: balanceLoss([sample]), aux: { choices, load: routingLoad(sample) } };
+    })(logits);
+    const given = nd(logits.shape, await logits.data<'float32'>());
+    const loss = ({ x }: Record<string, typeof given>): number => pooledBalanceLoss(x!, topK, mask);
+    expect((await value.data())[0]).toBeCloseTo(loss({ x: given }), 5);
+    expect(nd(grads.shape, await grads.data<'float32'>())).toBeCloseRms(
+      centralDifferences(loss as never, { x: given })['x']!,
+      1e-4,
+      1e-8,
+    );
+    const choices = await aux.choices.data();
+    const counts = Array<number>(memories).fill(0);
+    choices.forEach((memory, copy) => (counts[memory]! += mask[Math.floor(copy / topK)]!));
+    const copies = counts.reduce((a, b) => a + b, 0);
+    expect(nd([memories], await aux.load.data<'float32'>())).toBeCloseRms(
+      counts.map((count) => count / copies),
+      1e-5,
+    );
+    for (const made of [logits, rowSequence, value, grads, ...Object.values(aux)]) made.dispose();
   });
 
   it('prefers the lower index among equal scores, infinite ones too', async () => {

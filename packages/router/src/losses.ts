@@ -3,6 +3,7 @@ import {
   cast,
   checkConfig,
   concat,
+  defineOp,
   div,
   expandDims,
   greaterEqual,
@@ -16,6 +17,8 @@ import {
   softmax,
   square,
   stack,
+  stopGradient,
+  sub,
   sum,
   tidy,
   type Scalar,
@@ -67,26 +70,61 @@ function byKind(samples: readonly RoutingSample[]): RoutingSample[][] {
   return [...kinds.values()];
 }
 
-/**
- * Share of the real tokens' copies that each memory receives, [M]; sums to one.
- */
-export function routingLoad(sample: RoutingSample): Tensor1D {
-  return noGrad(() =>
-    tidy(() => {
-      const [, memories] = sample.logits.shape;
-      const [, topK] = sample.choices.shape;
-      const chosen = sum(oneHot(sample.choices, memories), 1);
-      return div(sum(mul(chosen, expandDims(rowWeights([sample]), 1)), 0), topK) as Tensor1D;
-    }),
-  );
-}
+type BalanceInputs = { logits: Tensor; choices: Tensor; rowSequence: Tensor };
+type SlopeInputs = { logits: Tensor; rowSequence: Tensor; load: Tensor; rowWeight: Tensor; dLoss: Tensor };
+/** `rowWeight`, of a real row in a mean over them, is a scalar. */
+type Balance = { loss: Tensor; load: Tensor; rowWeight: Tensor };
 
-function balance(sample: RoutingSample): Scalar {
-  const [, memories] = sample.logits.shape;
-  const [, topK] = sample.choices.shape;
-  const probability = sum(mul(softmax(sample.logits), expandDims(rowWeights([sample]), 1)), 0);
-  return mul(sum(mul(routingLoad(sample), probability)), memories * topK) as Scalar;
-}
+const isReal = (rowSequence: Tensor): Tensor => cast(greaterEqual(rowSequence, 0), 'float32');
+
+// As for the choice itself, single nodes that a backend can have kernels for.
+const slopeOp = defineOp<SlopeInputs, { dLogits: Tensor }, { topK: number }>({
+  name: 'RouteBalanceBackward',
+  outputs: ['dLogits'],
+  integers: ['rowSequence'],
+  portable: ({ logits, rowSequence, load, rowWeight, dLoss }, { topK }) => {
+    const memories = logits.shape[1] as number;
+    const probability = softmax(logits);
+    const slopes = mul(probability, sub(load, sum(mul(probability, load), -1, true)));
+    const weights = mul(isReal(rowSequence), mul(mul(rowWeight, dLoss), memories * topK));
+    return { dLogits: mul(slopes, expandDims(weights, 1)) };
+  },
+});
+
+const balanceOp = defineOp<BalanceInputs, Balance, object>({
+  name: 'RouteBalance',
+  outputs: ['loss', 'load', 'rowWeight'],
+  savedOutputs: ['load', 'rowWeight'],
+  integers: ['choices', 'rowSequence'],
+  portable: ({ logits, choices, rowSequence }) => {
+    const memories = logits.shape[1] as number;
+    const topK = choices.shape[1] as number;
+    const real = isReal(rowSequence);
+    const rowWeight = div(1, maximum(sum(real), 1));
+    const weights = expandDims(mul(real, rowWeight), 1);
+    const load = div(sum(mul(sum(oneHot(choices, memories), 1), weights), 0), topK);
+    const probability = sum(mul(softmax(logits), weights), 0);
+    return { loss: mul(sum(mul(load, probability)), memories * topK), load, rowWeight };
+  },
+  gradient: ({ inputs: { logits, choices, rowSequence }, outputs: { load, rowWeight }, grads }) => ({
+    logits: slopeOp(
+      { logits, rowSequence, load, rowWeight, dLoss: grads.loss },
+      { topK: choices.shape[1] as number },
+    ).dLogits,
+  }),
+});
+
+const balanceOf = (sample: RoutingSample): Balance => {
+  const { logits, choices, rowSequence = allReal(sample) } = sample;
+  // The choices come from what has a gradient, but have none themselves.
+  return balanceOp({ logits, choices: stopGradient(choices), rowSequence }, {});
+};
+
+/** Share of the real tokens' copies that each memory receives, [M]; sums to one. A constant to gradients. */
+export const routingLoad = (sample: RoutingSample): Tensor1D =>
+  noGrad(() => tidy(() => balanceOf(sample).load as Tensor1D));
+
+const balance = (sample: RoutingSample): Scalar => balanceOf(sample).loss as Scalar;
 
 /**
  * The load-balancing loss of Switch Transformers as MoM's code computes it: M · Σ_k Σ_e F_{k,e} P_e, where F_{k,e} is

@@ -1,10 +1,12 @@
 // Fused operations: one name, a portable form in tensor ops, faster kernels where a backend has them, one gradient.
 import {
   engine,
+  fill,
   getKernel,
   registerGradient,
   registerKernel,
   tidy,
+  zeros,
   type KernelFunc,
   type NamedAttrMap,
   type NamedTensorMap,
@@ -12,6 +14,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { noGrad } from './autodiff.ts';
+import { precisionOf, type Precision } from './backend/webgpu-precision.ts';
 import { checkDtype, MnemixError } from './errors.ts';
 
 /** Named tensors that go into an op; optional ones may be absent. */
@@ -22,6 +25,9 @@ export type BackendName = 'webgpu' | 'wasm' | 'cpu';
 
 /** What ops run on now, for functions that compose them in another way where each costs a launch. */
 export const currentBackend = (): BackendName => engine().backendName as BackendName;
+
+/** How precise products are now. */
+export const currentPrecision = (): Precision => precisionOf(engine().backend);
 
 /** What a backend's kernel receives: tfjs's own handles, to be resolved by a bridge (host arrays, WASM, WebGPU). */
 export interface KernelCall<I extends OpInputs, Attrs> {
@@ -41,8 +47,10 @@ export interface GradientCall<I extends OpInputs, O extends OpOutputs, Attrs> {
   readonly inputs: I;
   /** Only those named in `savedOutputs`. */
   readonly outputs: O;
-  /** Gradient of every output; zeros for outputs that the result does not depend on. */
+  /** Gradient of every output; for outputs that the result does not depend on zeros, which are made when they are read. */
   readonly grads: O;
+  /** Outputs that the result depends on. */
+  readonly used: ReadonlySet<keyof O & string>;
   readonly attrs: Attrs;
 }
 
@@ -131,21 +139,36 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
       kernelName,
       inputsToSave: [...present],
       outputsToSave: outputs.map((output) => savedOutputs.includes(output)),
-      gradFunc: (dy, saved, attrs) => {
-        const grads = gradient({
-          inputs: Object.fromEntries(present.map((input, i) => [input, saved[i]])) as I,
-          outputs: Object.fromEntries(
-            savedOutputs.map((output, i) => [output, saved[present.length + i]]),
-          ) as O,
-          grads: named(Array.isArray(dy) ? dy : [dy]),
-          attrs: attrs as unknown as Attrs,
-        });
-        return Object.fromEntries(
-          present.map((input) => [input, () => grads[input] ?? missingGradient(name, input)]),
-        );
-      },
+      // Nodes of the tape get this op's own way to it: see below.
+      gradFunc: () => ({}),
     });
   };
+
+  /** Gradients of the present inputs; those of the outputs that nothing depends on are made when they are asked for. */
+  const backward =
+    (present: readonly string[], attrs: Attrs, { saved, outputs: made }: TapeNode): TapeNode['gradient'] =>
+    (dys) => {
+      const grads = gradient?.({
+        inputs: Object.fromEntries(present.map((input, i) => [input, saved[i]])) as I,
+        outputs: Object.fromEntries(
+          savedOutputs.map((output, i) => [output, saved[present.length + i]]),
+        ) as O,
+        grads: Object.defineProperties(
+          {},
+          Object.fromEntries(
+            outputs.map((output, i) => [
+              output,
+              { enumerable: true, get: () => dys[i] ?? zerosOf(made[i] as Tensor) },
+            ]),
+          ),
+        ) as O,
+        used: new Set(outputs.filter((_, i) => dys[i])),
+        attrs,
+      });
+      return Object.fromEntries(
+        present.map((input) => [input, () => grads?.[input] ?? missingGradient(name, input)]),
+      );
+    };
 
   return (inputs, attrs) => {
     const present = Object.keys(inputs).filter((input) => inputs[input] !== undefined);
@@ -162,9 +185,30 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
     const run = () =>
       engine().runKernel<Tensor | Tensor[]>(kernelName, given, attrs as unknown as NamedAttrMap);
     const result = gradient ? run() : noGrad(run);
-    return named(Array.isArray(result) ? result : [result]);
+    const made = named(Array.isArray(result) ? result : [result]);
+    const { activeTape } = engine().state as unknown as { readonly activeTape?: readonly TapeNode[] };
+    const node = activeTape?.at(-1);
+    // Not all that runs is recorded: what was recorded last may be another call.
+    if (node && node.outputs[0] === made[outputs[0] as string])
+      node.gradient = backward(present, attrs, node);
+    return made;
   };
 }
+
+/** A node of tfjs's tape. Its gradient takes that of each output, and gives a function for each input. */
+interface TapeNode {
+  readonly outputs: readonly Tensor[];
+  readonly saved: readonly Tensor[];
+  gradient: (dys: readonly (Tensor | undefined)[]) => Record<string, () => Tensor>;
+}
+
+/** Zeros of more bytes are rather made on a device than brought there: in a language model, those of all layers' last states. */
+const MOST_UPLOADED = 2 ** 16;
+
+const zerosOf = ({ shape, size, dtype }: Tensor): Tensor =>
+  currentBackend() === 'webgpu' && 4 * size > MOST_UPLOADED
+    ? fill(shape, 0, dtype as 'float32')
+    : zeros(shape, dtype);
 
 function missingGradient(op: string, input: string): never {
   throw new MnemixError({

@@ -66,6 +66,27 @@ onHostBackends('defineOp', (backend) => {
     ]);
   });
 
+  it('tells which outputs the result depends on, call by call, whatever runs unrecorded between', () => {
+    const seen: string[][] = [];
+    const op = m.defineOp<{ x: m.Tensor }, { once: m.Tensor; twice: m.Tensor }, Scale>({
+      name: 'TestUsed',
+      outputs: ['once', 'twice'],
+      portable: ({ x: input }, { scale }) => ({ once: m.mul(input, scale), twice: m.mul(input, 2 * scale) }),
+      gradient: ({ grads, used, attrs: { scale } }) => {
+        seen.push([...used]);
+        return { x: m.add(m.mul(grads.once, scale), m.mul(grads.twice, 2 * scale)) };
+      },
+    });
+    const { grads } = m.valueAndGrad((p: m.Tensor) => {
+      const first = op({ x: p }, { scale: 3 });
+      m.noGrad(() => op({ x: p }, { scale: 100 }));
+      const second = op({ x: first.twice }, { scale: 5 });
+      return { value: m.sum(m.add(second.once, second.twice)) as m.Scalar };
+    })(m.tensor1d([1, 2]));
+    expect(host(grads)).toEqual([90, 90]);
+    expect(seen).toEqual([['once', 'twice'], ['twice']]);
+  });
+
   it('takes optional inputs, each set with a gradient of its own', () => {
     const { grads, value } = m.valueAndGrad((p: Axpy) => ({
       value: m.sum(axpy(p, { scale: 2 }).sum) as m.Scalar,

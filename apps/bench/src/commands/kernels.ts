@@ -1,16 +1,20 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { deviceTrace, type DeviceProfile, type TraceEvent } from '@mnemix/tensor';
+import { deviceTrace, type DeviceProfile, type Precision, type TraceEvent } from '@mnemix/tensor';
 import { Option, type Command } from 'commander';
 import { families, type Family } from '../kernels/cases/index.ts';
 import { drawKernels } from '../kernels/figure.ts';
 import { benchKernels, formatKernels, type KernelResult, type KernelsResult } from '../kernels/index.ts';
 import { deviceTime, ratiosTo } from '../kernels/numbers.ts';
+import { commandLine } from './command-line.ts';
 
 interface Flags {
   readonly backend: 'webgpu' | 'webgpu-software';
   readonly quick: boolean;
   readonly only?: readonly Family[];
+  readonly matching?: string;
+  readonly precision?: readonly Precision[];
+  readonly alone: boolean;
   readonly trace?: string;
   readonly out?: string;
 }
@@ -27,14 +31,21 @@ export function addKernels(program: Command): void {
     )
     .option('--quick', 'tiny shapes, once: whether they work, not how fast they are', false)
     .addOption(new Option('--only <op...>', 'these families of ops alone').choices(Object.keys(families)))
+    .option('--matching <text>', 'those alone that have this in their op or shape')
+    .addOption(new Option('--precision <name...>', 'these alone').choices(['float32', 'mixed']))
+    .option('--alone', 'without the portable and naive forms', false)
     .option('--trace <file>', 'write a trace of ours, which Perfetto opens (https://ui.perfetto.dev)')
     .option('--out <path>', 'write <path>.md, <path>.json and <path>.svg too, after every result')
-    .action(async ({ backend, quick, only, trace, out }: Flags) => {
+    .action(async ({ backend, quick, only, matching, precision, alone, trace, out }: Flags) => {
       const profiles: [name: string, profile: DeviceProfile][] = [];
       const result = await benchKernels({
+        command: commandLine(),
         backend,
         quick,
         only,
+        matching,
+        precisions: precision,
+        alone,
         onResult: async (one, all) => {
           console.error(progressLine(one));
           if (out !== undefined) await write(all, out);

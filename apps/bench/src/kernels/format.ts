@@ -2,14 +2,14 @@
 import type { Spread } from '../statistics.ts';
 import type { KernelResult, KernelsResult } from './index.ts';
 import { deviceTime, ratiosTo, rooflineShare, withForms } from './numbers.ts';
-import { productTargets, targetOf } from './targets.ts';
+import { linearTargets, productTargets, targetOf } from './targets.ts';
 
 export function formatKernels(result: KernelsResult): string {
-  const { node, backend, quick, ceilings, left, results } = result;
+  const { command, node, backend, quick, ceilings, left, results } = result;
   const { vendor = '', architecture = '', description = '' } = backend.adapter ?? {};
   const ordinary = results.filter(({ family }) => family !== 'linearity');
   return [
-    `Kernels on ${[vendor, architecture, description].filter(Boolean).join(' ')}${backend.software ? ', a software adapter' : ''}, Node ${node}.`,
+    `Kernels on ${[vendor, architecture, description].filter(Boolean).join(' ')}${backend.software ? ', a software adapter' : ''}, Node ${node}: \`${command}\`.`,
     quick
       ? 'Tiny shapes, run once: this says that the kernels work, and nothing about their speed.'
       : 'Milliseconds on the device, of what was recorded once and is replayed without JavaScript in between: the median of the rounds (fastest – slowest). On the wall: with JavaScript.',
@@ -146,10 +146,14 @@ function linearityTable(results: readonly KernelResult[]): string[] {
         PASSES[result.pass],
         spreadOf(deviceTime(result.forms.ours)),
         (median / deviceTime(first.forms.ours).median).toFixed(2),
+        (kindOf(result) === `${result.op} ${result.pass}`
+          ? linearTargets.tokens
+          : linearTargets.memories
+        ).toFixed(2),
       ],
     ];
   });
-  return tableOf('Linear cost', ['op', 'shape', 'pass', 'ms', 'times the first'], rows);
+  return tableOf('Linear cost', ['op', 'shape', 'pass', 'ms', 'times the first', 'at most'], rows);
 }
 
 const spreadOf = ({ median, min, max }: Spread): string => {

@@ -50,6 +50,8 @@ export interface KernelResult extends Pick<KernelCase, 'family' | 'op' | 'shape'
 }
 
 export interface KernelsResult {
+  /** What was typed. */
+  readonly command: string;
   readonly node: string;
   readonly backend: BackendReport;
   readonly quick: boolean;
@@ -60,11 +62,18 @@ export interface KernelsResult {
 }
 
 export interface KernelsOptions {
+  readonly command: string;
   readonly backend: 'webgpu' | 'webgpu-software';
   /** Tiny shapes, once: whether it works, not how fast it is. */
   readonly quick: boolean;
   /** Default: all. */
   readonly only?: readonly Family[] | undefined;
+  /** Those alone that have this in their op or shape. */
+  readonly matching?: string | undefined;
+  /** Default: both. */
+  readonly precisions?: readonly Precision[] | undefined;
+  /** Without the other forms. */
+  readonly alone?: boolean | undefined;
   /** Told after each result, with all so far: a run that is cut off loses little. */
   readonly onResult?: (result: KernelResult, all: KernelsResult) => void | Promise<void>;
   /** Told one profile of each case of ours: for a trace. */
@@ -73,15 +82,20 @@ export interface KernelsOptions {
 
 /** @throws MnemixError `backend` without WebGPU */
 export async function benchKernels(options: KernelsOptions): Promise<KernelsResult> {
-  const { backend, quick, only, onResult } = options;
+  const { command, backend, quick, only, matching = '', alone, onResult } = options;
+  const { precisions = ['float32', 'mixed'] } = options;
   const chosen = (Object.keys(families) as Family[]).filter((family) => only?.includes(family) ?? true);
-  const cases = chosen.flatMap((family) => families[family]({ quick }));
+  const cases = chosen
+    .flatMap((family) => families[family]({ quick }))
+    .filter(({ op, shape }) => `${op} ${shape}`.includes(matching))
+    .map((each) => (alone ? { ...each, isAlone: true } : each));
   const results: KernelResult[] = [];
   const left: { variant: string; reason: string }[] = [];
   await closeBackend();
   const report = await openBackend(backend);
   const ceilings = await measureCeilings();
   const all = (): KernelsResult => ({
+    command,
     node: process.version,
     backend: report,
     quick,
@@ -89,7 +103,7 @@ export async function benchKernels(options: KernelsOptions): Promise<KernelsResu
     left,
     results,
   });
-  for (const precision of ['float32', 'mixed'] as const) {
+  for (const precision of precisions) {
     const open = async (): Promise<BackendReport> => {
       await closeBackend();
       return openBackend(backend, { precision });
@@ -166,7 +180,7 @@ async function attempt(
       const runners = Object.fromEntries(
         names.map((name) => [name, runnerOf(forms[name] as Form, pass)]),
       ) as Partial<Record<FormName, () => void>>;
-      const timings = await measure<FormName>(runners, quick ? QUICK : CAREFUL);
+      const timings = await measure<FormName>(runners, 'ours', quick ? QUICK : CAREFUL);
       if (onProfile && runners.ours && timings.ours?.device) {
         onProfile(`${op} ${shape} ${precision} ${pass}`, await profileDevice(runners.ours));
       }

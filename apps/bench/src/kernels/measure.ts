@@ -14,7 +14,7 @@ export interface Timing {
   readonly device?: Spread;
   /** How many dispatches a run has. */
   readonly dispatches?: number;
-  /** Where the device's time goes. */
+  /** Where the device's time goes, of a form for which that was asked. */
   readonly kernels?: readonly DeviceKernelTime[];
   /** Milliseconds of one run, from the first command to the last result, of many in a row. */
   readonly wall: Spread;
@@ -30,6 +30,9 @@ export interface MeasureOptions {
   /** All rounds of one form; slow forms get fewer, but one. */
   readonly mostMilliseconds: number;
 }
+
+/** JavaScript is warm long before a device's clock is. */
+const WALL_WARM_UP = 0.25;
 
 export const CAREFUL: MeasureOptions = {
   rounds: 7,
@@ -48,14 +51,16 @@ export const QUICK: MeasureOptions = {
  * The timings of several forms, measured in turns, so that whatever slows the machine down slows down all.
  *
  * @param forms each frees what it makes; they have run before, so that nothing is compiled any more
+ * @param profiled the form whose kernels are timed too: a form of thousands of dispatches would take long
  */
 export async function measure<Name extends string>(
   forms: Readonly<Partial<Record<Name, () => void>>>,
+  profiled: Name,
   options: MeasureOptions,
 ): Promise<Partial<Record<Name, Timing>>> {
   const walls = await inTurns(
     mapForms(forms, (form) => (count: number) => wallOf(form, count)),
-    options,
+    { ...options, warmUpMilliseconds: WALL_WARM_UP * options.warmUpMilliseconds },
   );
   if ((await deviceMilliseconds(() => {})) === undefined) return mapForms(walls, (wall) => ({ wall }));
   const replays = new Map<Name, DeviceReplay>();
@@ -73,7 +78,9 @@ export async function measure<Name extends string>(
         wall,
         device,
         dispatches: dispatches.length,
-        kernels: deviceKernelTimes({ device: await profile(options.rounds) }),
+        ...(name === profiled && {
+          kernels: deviceKernelTimes({ device: await profile(options.rounds) }),
+        }),
       };
     }
     return timings;
@@ -97,10 +104,10 @@ async function inTurns<Name extends string>(
     states.push({ name, clock, repeats, most, times: [] as number[] });
   }
   for (let round = 0; round < rounds; round++) {
-    for (const { clock, repeats, most, times } of states) {
+    for (const [i, { clock, repeats, most, times }] of states.entries()) {
       if (round >= most) continue;
-      // A device that has waited is slow at first.
-      const until = performance.now() + (round === 0 ? warmUpMilliseconds : warmUpMilliseconds / 10);
+      // A device that has waited is slow at first; in turns they keep it awake for one another.
+      const until = performance.now() + (round + i === 0 ? warmUpMilliseconds : warmUpMilliseconds / 10);
       while (performance.now() < until) await clock(repeats);
       times.push(await clock(repeats));
     }

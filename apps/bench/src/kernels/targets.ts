@@ -25,6 +25,9 @@ const targets: Readonly<Record<string, Target>> = {
 /** In TFLOP/s, for products of 4096 × 4096. */
 export const productTargets = { float32: 35, mixed: 200 } as const;
 
+/** How many times the least sequences' or memories' time the most may take: 2k to 64k tokens of as many in all, 4 to 64 memories. */
+export const linearTargets = { tokens: 1.1, memories: 1.15 } as const;
+
 export interface TargetTimes {
   /** Not finite where there is none. */
   readonly reference: number;

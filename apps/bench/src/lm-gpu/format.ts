@@ -5,7 +5,16 @@ import type { LmForm, LmGpuResult } from './index.ts';
 
 const MOST_KERNELS = 25;
 
-export function formatLmGpu({ node, backend, quick, shape, training, decode, left }: LmGpuResult): string {
+export function formatLmGpu({
+  command,
+  node,
+  backend,
+  quick,
+  shape,
+  training,
+  decode,
+  left,
+}: LmGpuResult): string {
   const { vendor = '', architecture = '', description = '' } = backend.adapter ?? {};
   const { model, batch, tokens, decoded } = shape;
   const ratio = <T extends { readonly form: LmForm; readonly precision: string }>(
@@ -19,7 +28,7 @@ export function formatLmGpu({ node, backend, quick, shape, training, decode, lef
   return [
     `A Mixture-of-Memories language model on ${[vendor, architecture, description].filter(Boolean).join(' ')}` +
       `${backend.software ? ', a software adapter' : ''}, Node ${node}: width ${model.width}, ${model.layers} layers, ` +
-      `${model.vocabSize} tokens in the vocabulary, ${batch} sequences of ${tokens} tokens.`,
+      `${model.vocabSize} tokens in the vocabulary, ${batch} sequences of ${tokens} tokens: \`${command}\`.`,
     quick ? 'A tiny model, once: this says that it works, and nothing about its speed.' : '',
     ...left.map(({ what, reason }) => `- Not measured: ${what}: ${reason}.`),
     ...training.flatMap(({ form, precision, failures }) =>

@@ -73,6 +73,8 @@ export interface DecodeResult {
 }
 
 export interface LmGpuResult {
+  /** What was typed. */
+  readonly command: string;
   readonly node: string;
   readonly backend: BackendReport;
   readonly quick: boolean;
@@ -82,10 +84,22 @@ export interface LmGpuResult {
   readonly left: readonly { readonly what: string; readonly reason: string }[];
 }
 
+/** What a part of the benchmark can be chosen by. */
+export const CHOICES = {
+  task: ['training', 'decoding'],
+  form: ['ours', 'portable'],
+  precision: ['float32', 'mixed'],
+} as const;
+
+export type Choice = (typeof CHOICES)[keyof typeof CHOICES][number];
+
 export interface LmGpuOptions {
+  readonly command: string;
   readonly backend: 'webgpu' | 'webgpu-software';
   /** A tiny model, once. */
   readonly quick: boolean;
+  /** Of each kind of which any is named, those alone; default: all. */
+  readonly only?: readonly Choice[] | undefined;
   readonly onResult?: (line: string, all: LmGpuResult) => void | Promise<void>;
   readonly onProfile?: (profile: DeviceProfile) => void;
 }
@@ -139,8 +153,10 @@ const VARIANTS: readonly { readonly form: LmForm; readonly precision: Precision 
 
 /** @throws MnemixError `backend` without WebGPU */
 export async function benchLmGpu({
+  command,
   backend,
   quick,
+  only = [],
   onResult,
   onProfile,
 }: LmGpuOptions): Promise<LmGpuResult> {
@@ -150,7 +166,10 @@ export async function benchLmGpu({
   const left: { what: string; reason: string }[] = [];
   await closeBackend();
   const report = await openBackend(backend);
+  const isChosen = (kind: keyof typeof CHOICES, choice: Choice): boolean =>
+    only.includes(choice) || !CHOICES[kind].some((other) => only.includes(other));
   const all = (): LmGpuResult => ({
+    command,
     node: process.version,
     backend: report,
     quick,
@@ -160,6 +179,7 @@ export async function benchLmGpu({
     left,
   });
   for (const { form, precision } of VARIANTS) {
+    if (!isChosen('form', form) || !isChosen('precision', precision)) continue;
     const open = async (): Promise<BackendReport> => {
       await closeBackend();
       return openBackend(backend, { precision });
@@ -170,26 +190,25 @@ export async function benchLmGpu({
       continue;
     }
     const options = { form, precision, quick, shape, open, onProfile };
-    const measures = [
-      async () => {
+    const measures = {
+      training: async () => {
         const one = await bestBatch(options);
         training.push(one);
-        return `training, ${form}, ${precision}: ${one.tokensPerSecond.median.toFixed(0)} tokens/s with ${one.batch} sequences`;
+        return `${one.tokensPerSecond.median.toFixed(0)} tokens/s with ${one.batch} sequences`;
       },
-      async () => {
+      decoding: async () => {
         const one = await measureDecode(options);
         decode.push(one);
-        return `decoding, ${form}, ${precision}: ${one.wall.median.toFixed(2)} ms a token of ${shape.decoded} sequences`;
+        return `${one.wall.median.toFixed(2)} ms a token of ${shape.decoded} sequences`;
       },
-    ];
-    for (const [i, measured] of measures.entries()) {
+    };
+    for (const task of CHOICES.task.filter((each) => isChosen('task', each))) {
+      const what = `${task}, ${form}, ${precision}`;
       try {
-        await onResult?.(await measured(), all());
+        const measured = await measures[task]();
+        await onResult?.(`${what}: ${measured}`, all());
       } catch (error) {
-        left.push({
-          what: `${i === 0 ? 'training' : 'decoding'}, ${form}, ${precision}`,
-          reason: reasonOf(error),
-        });
+        left.push({ what, reason: reasonOf(error) });
         await open();
       }
     }

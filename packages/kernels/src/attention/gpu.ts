@@ -2,7 +2,7 @@
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { read, rowsOf, stage, written, writtenRowsOf, type Stage } from '../gpu/scan/stage.ts';
-import { clearRows } from '../gpu/scan/stages.ts';
+import { clearRows } from '../gpu/scan/clear-rows.ts';
 import fewWgsl from './few.wgsl';
 import forwardWgsl from './forward.wgsl';
 import gradientOperandsWgsl from './gradient-operands.wgsl';
@@ -262,9 +262,6 @@ function readPass(pass: Pass, attrs: Attrs, continues: boolean): GpuDispatch[] {
   return [few, merge];
 }
 
-const clear = (name: string, width: number, { rows, uniform }: Attrs): GpuDispatch[] =>
-  uniform ? [] : [clearRows(name, rows, width)];
-
 type Call = Omit<PlanCall<Inputs, Attrs>, 'shapes'> & { readonly shapes: Shapes };
 
 /** Passes that go to the matrix units. */
@@ -304,7 +301,7 @@ export function forwardPlan(call: Call): GpuPlan | string {
       ...passes.flatMap((pass, i) =>
         mixed.includes(pass) ? [mixedForward(pass, attrs, i > 0)] : readPass(pass, attrs, i > 0),
       ),
-      ...clear('o', heads * headWidth, attrs),
+      ...clearRows(attrs, { o: heads * headWidth }),
     ],
   };
 }
@@ -357,12 +354,18 @@ export function backwardPlan(call: Call): GpuPlan | string | undefined {
   if (shapes['logSumExp'] === undefined) return undefined;
   const reason = obstacle(attrs, device);
   if (reason) return reason;
-  const { rows, heads, kvHeads, headWidth } = attrs;
+  const { rows, heads } = attrs;
   const passes = passesOf(shapes, attrs);
   const mixed = mixedOf(passes, call);
   const names = Object.keys(shapes).filter((name) => /^(queries|keys|values|farKeys)/.test(name));
   const firstWith = (part: 'queries' | 'values', i: number): boolean =>
     passes.findIndex((pass) => pass[part] === passes[i]?.[part]) === i;
+  const ofRows = Object.fromEntries(
+    names.flatMap((name) => {
+      const [, width = 0, ...rest] = shapes[name] as readonly number[];
+      return rest.length === 0 ? [[gradientOf(name), width] as const] : [];
+    }),
+  );
   const scaled: Packing[] = mixed.length > 0 ? [{ tensor: 'dO', heads, isScaled: true }] : [];
   const made = packing([...packingsOf(mixed, attrs), ...scaled], attrs, PARTIALS);
   return {
@@ -398,12 +401,7 @@ export function backwardPlan(call: Call): GpuPlan | string | undefined {
           mixedKeyGradient(pass, attrs, continues.values, gradientOf),
         ];
       }),
-      ...names.flatMap((name) => {
-        const isOfRows = (shapes[name] as readonly number[]).length === 2;
-        return isOfRows
-          ? clear(gradientOf(name), (name.startsWith('queries') ? heads : kvHeads) * headWidth, attrs)
-          : [];
-      }),
+      ...clearRows(attrs, ofRows),
     ],
   };
 }

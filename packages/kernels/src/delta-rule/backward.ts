@@ -3,6 +3,7 @@
 import { add, concat, matMul, mul, neg, reshape, sub, sum, zeros, type Tensor } from '@mnemix/tensor';
 import { gateGradient } from '../portable/gate-gradient.ts';
 import { chunkOrder, decayed, perChunk, scanStates } from '../portable/state-scan.ts';
+import { solveUnitLower } from '../portable/triangular.ts';
 import { deltaRuleChunks, ownScore, type DeltaRuleChunks } from './chunk.ts';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleGradients } from './op.ts';
 
@@ -76,19 +77,20 @@ function backwardScan(
   dO: Tensor,
   dFinal: Tensor,
 ): { dY: Tensor; entering: Tensor; final: Tensor } {
-  const { layout, q, k, e, decay, scores, toErase, solve } = chunks;
+  const { layout, q, k, e, decay, scores, toErase, system } = chunks;
   const each = (x: Tensor) => perChunk(x, layout.lanes);
-  const byScores = each(add(matMul(scores.of(q, k), dO, true, false), mul(ownScore(q, k), dO)));
+  const ofReads = add(matMul(scores.of(q, k), dO, true, false), mul(ownScore(q, k), dO));
+  const byScores = each(solveUnitLower(system, ofReads, true));
+  const byState = each(solveUnitLower(system, decay.afterToken(k), true));
   const byReads = each(matMul(decay.throughToken(q), dO, true, false));
-  const [keys, eraseKeys, solves] = [each(decay.afterToken(k)), each(toErase(e)), each(solve)];
+  const eraseKeys = each(toErase(e));
   const whole = decay.whole && each(decay.whole);
   const dY: Tensor[] = [];
   const entering: Tensor[] = [];
   let dState = dFinal;
   for (const chunk of chunkOrder(layout.chunks, true)) {
     entering[chunk] = dState;
-    const dWrites = add(byScores[chunk] as Tensor, matMul(keys[chunk] as Tensor, dState));
-    const dValues = matMul(solves[chunk] as Tensor, dWrites, true, false);
+    const dValues = add(byScores[chunk] as Tensor, matMul(byState[chunk] as Tensor, dState));
     dY[chunk] = dValues;
     const byErase = matMul(eraseKeys[chunk] as Tensor, dValues, true, false);
     dState = sub(add(decayed(dState, whole?.[chunk]), byReads[chunk] as Tensor), byErase);

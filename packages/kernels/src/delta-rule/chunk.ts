@@ -20,7 +20,7 @@ import { earlier, later } from '../diagonal-plus-low-rank/chunk.ts';
 import { chunkLayout, fittingChunkSize, type ChunkLayout } from '../portable/chunk-layout.ts';
 import { chunkDecay, type Decay, type Scores } from '../portable/decay.ts';
 import { decayed, perChunk } from '../portable/state-scan.ts';
-import { invertUnitLower } from '../portable/triangular.ts';
+import { solveUnitLower, unitLower, type UnitLower } from '../portable/triangular.ts';
 import type { DeltaRuleAttrs, DeltaRuleInputs, DeltaRuleOutputs } from './op.ts';
 
 /** What the forward and the backward pass have in common. All tensors are in chunks, q is scaled. */
@@ -42,8 +42,8 @@ export interface DeltaRuleChunks {
   readonly scores: Scores;
   /** Decay from the state that enters the chunk to what an erase key sees. */
   readonly toErase: (x: Tensor) => Tensor;
-  /** T = (I + L)^{-1} with L = ⟨E,K⟩^ρ, [P, C, C]. */
-  readonly solve: Tensor;
+  /** I + L with L = ⟨E,K⟩^ρ, whose inverse is T. */
+  readonly system: UnitLower;
   readonly initial: Tensor;
 }
 
@@ -74,7 +74,7 @@ export function deltaRuleChunks(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs):
     decay,
     scores,
     toErase: before ? decay.beforeToken : decay.throughToken,
-    solve: invertUnitLower(before ? earlier(add(eraseScores, onDiagonal(ownScore(seen, k)))) : eraseScores),
+    system: unitLower(before ? earlier(add(eraseScores, onDiagonal(ownScore(seen, k)))) : eraseScores),
     initial: inputs.initialState
       ? reshape(inputs.initialState, [layout.lanes, dk, dv])
       : zeros([layout.lanes, dk, dv]),
@@ -94,10 +94,13 @@ function onDiagonal(x: Tensor): Tensor {
 
 /** The chunk form, forward: V̂ = T (Y − (E⊙e^ρ) S), O = (Q⊙e^b) S + ⟨Q,K⟩^b V̂, and of each token's own write (q·k) v̂. */
 export function deltaRuleChunk(inputs: DeltaRuleInputs, attrs: DeltaRuleAttrs): DeltaRuleOutputs {
-  const { layout, q, k, v, beta, e, decay, scores, toErase, solve, initial } = deltaRuleChunks(inputs, attrs);
+  const { layout, q, k, v, beta, e, decay, scores, toErase, system, initial } = deltaRuleChunks(
+    inputs,
+    attrs,
+  );
   const { lanes } = layout;
-  const written = perChunk(matMul(solve, beta ? mul(v, beta) : v), lanes);
-  const erased = perChunk(matMul(solve, toErase(e)), lanes);
+  const written = perChunk(solveUnitLower(system, beta ? mul(v, beta) : v), lanes);
+  const erased = perChunk(solveUnitLower(system, toErase(e)), lanes);
   const keys = perChunk(decay.afterToken(k), lanes);
   const whole = decay.whole && perChunk(decay.whole, lanes);
 

@@ -2,6 +2,7 @@
 // in chunks.
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
+import { clearRows } from '../gpu/scan/clear-rows.ts';
 import {
   backwardStates,
   forwardStates,
@@ -16,8 +17,9 @@ import {
   type LowRankSizes,
 } from '../gpu/scan/low-rank/stages.ts';
 import { read, rowsOf, stage, written, writtenRowsOf } from '../gpu/scan/stage.ts';
-import { chunkTable, clearRows, tableScratch } from '../gpu/scan/stages.ts';
+import { chunkTable, tableScratch } from '../gpu/scan/stages.ts';
 import finishWgsl from './finish.wgsl';
+import { isMixed, mixedForward, mixedGradient } from './mixed.ts';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleInputs } from './op.ts';
 import prepareWgsl from './prepare.wgsl';
 
@@ -38,20 +40,21 @@ const sizesOf = (
     ? undefined
     : lowRankSizes({ q, v, logDecay, before: attrs.eraseBeforeDecay, hasWrites: false, attrs }, device);
 
-const forwardPlan = ({
+export const forwardPlan = ({
   shapes,
   attrs,
   device,
+  precision,
 }: PlanCall<DeltaRuleInputs, DeltaRuleAttrs>): GpuPlan | string | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (typeof sizes !== 'object') return sizes;
-  const { rows, count, heads, dk, dv } = sizes;
+  const { count, heads, dk, dv } = sizes;
   const outputs = {
     o: { shape: shapes.v },
     state: { shape: [count, heads, dk, dv] },
     corrected: { shape: shapes.v },
   };
-  const cleared = attrs.uniform ? [] : ['o', 'corrected'].map((name) => clearRows(name, rows, heads * dv));
+  const cleared = clearRows(attrs, { o: heads * dv, corrected: heads * dv });
   const initial = shapes.initialState && 'initialState';
   const fewTokens = recurrent(
     sizes,
@@ -67,6 +70,10 @@ const forwardPlan = ({
     device,
   );
   if (fewTokens) return { outputs, dispatches: [fewTokens, ...cleared] };
+  if (precision === 'mixed' && isMixed(sizes, shapes, attrs, device)) {
+    const { dispatches, scratch } = mixedForward(sizes, shapes, attrs.scale);
+    return { outputs, scratch, dispatches: [...dispatches, ...cleared] };
+  }
   const scratch = shapesOf(sizes);
   return {
     outputs,
@@ -110,10 +117,11 @@ const forwardPlan = ({
 
 export const forwardKernel = gpuKernel<DeltaRuleInputs, DeltaRuleAttrs>(forwardPlan);
 
-const gradientPlan = ({
+export const gradientPlan = ({
   shapes,
   attrs,
   device,
+  precision,
 }: PlanCall<DeltaRuleGradientInputs, DeltaRuleAttrs>): GpuPlan | string | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (typeof sizes !== 'object') return sizes;
@@ -133,16 +141,27 @@ const gradientPlan = ({
   // What the write key gets as such is its gradient, unless it erases as well.
   const dWrites = shapes.erase ? 'dK' : 'dWrites';
   const borders = { states: 'states', dStates: 'dStates' };
+  const outputs = {
+    dQ: { shape: shapes.q },
+    dK: { shape: shapes.k },
+    dV: { shape: shapes.v },
+    dBeta: shapes.beta ? { shape: shapes.beta } : none,
+    dErase: shapes.erase ? { shape: shapes.erase } : none,
+    dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
+    dInitialState: { shape: shapes.dState },
+  };
+  const ending = [finish(sizes, shapes), ...clearRows(attrs, clearedWidths)];
+  const dStrength = !shapes.beta && { dStrength: { shape: [rows, heads] } };
+  if (precision === 'mixed' && isMixed(sizes, shapes, attrs, device)) {
+    const mixed = mixedGradient(sizes, shapes, scale);
+    return {
+      outputs,
+      scratch: { ...mixed.scratch, ...dStrength },
+      dispatches: [...mixed.dispatches, ...ending],
+    };
+  }
   return {
-    outputs: {
-      dQ: { shape: shapes.q },
-      dK: { shape: shapes.k },
-      dV: { shape: shapes.v },
-      dBeta: shapes.beta ? { shape: shapes.beta } : none,
-      dErase: shapes.erase ? { shape: shapes.erase } : none,
-      dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
-      dInitialState: { shape: shapes.dState },
-    },
+    outputs,
     scratch: {
       ...tableScratch(sizes),
       a: scratch.keys,
@@ -156,7 +175,7 @@ const gradientPlan = ({
       dY: scratch.values,
       dA: scratch.keys,
       ...(!shapes.erase && { dWrites: scratch.keys }),
-      ...(!shapes.beta && { dStrength: { shape: [rows, heads] } }),
+      ...dStrength,
       ...(gate === 'scalar' && { dots: scratch.dots }),
       ...(gate === 'vector' && { gates: scratch.gates }),
     },
@@ -220,10 +239,7 @@ const gradientPlan = ({
         dLogDecay: 'dLogDecay',
         scale,
       }),
-      finish(sizes, shapes),
-      ...Object.entries(clearedWidths)
-        .filter(() => !attrs.uniform)
-        .map(([name, width]) => clearRows(name, rows, width)),
+      ...ending,
     ],
   };
 };

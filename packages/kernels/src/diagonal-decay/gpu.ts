@@ -2,15 +2,16 @@
 import type { OpInputs } from '@mnemix/tensor';
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
+import { clearRows } from '../gpu/scan/clear-rows.ts';
 import { read, rowsOf, stage, written } from '../gpu/scan/stage.ts';
 import {
   chunkStage,
   chunkTable,
-  clearRows,
   GATES,
   mostChunks,
   reads,
   scores,
+  scoresOf,
   states,
   tableScratch,
   tilesOf,
@@ -18,6 +19,7 @@ import {
   type Gate,
   type ScanSizes,
 } from '../gpu/scan/stages.ts';
+import { vectorDecay } from '../gpu/scan/vector-decay.ts';
 import { sumRows } from '../gpu/sum-rows.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import bonusGradientWgsl from './bonus-gradient.wgsl';
@@ -25,7 +27,7 @@ import gateGradientWgsl from './gate-gradient.wgsl';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import { isMixed, mixedForward, mixedGradient } from './mixed.ts';
 import recurrentWgsl from './recurrent.wgsl';
-import { FEW_TOKENS, pull, readScores, scoresOf, vectorDecay } from './stages.ts';
+import { FEW_TOKENS, pull, readScores } from './stages.ts';
 import vectorGateGradientWgsl from '../gpu/scan/vector-gate-gradient.wgsl';
 
 /** Storage buffers of the stage that has the most. */
@@ -67,9 +69,9 @@ export const forwardPlan = ({
 }: Call<DiagonalDecayInputs>): GpuPlan | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (!sizes) return undefined;
-  const { rows, count, heads, dk, dv } = sizes;
+  const { count, heads, dk, dv } = sizes;
   const outputs = { o: { shape: shapes.v }, state: { shape: [count, heads, dk, dv] } };
-  const cleared = attrs.uniform ? [] : [clearRows('o', rows, heads * dv)];
+  const cleared = clearRows(attrs, { o: heads * dv });
   if (attrs.maxLength <= FEW_TOKENS) {
     return { outputs, dispatches: [recurrent(sizes, shapes, attrs.scale), ...cleared] };
   }
@@ -135,9 +137,7 @@ export const gradientPlan = ({
     dBonus: shapes.bonus ? { shape: shapes.bonus } : none,
     dInitialState: { shape: shapes.dState },
   };
-  const cleared = attrs.uniform
-    ? []
-    : Object.entries(clearedWidths).map(([name, width]) => clearRows(name, rows, width));
+  const cleared = clearRows(attrs, clearedWidths);
   if (precision === 'mixed' && isMixed(sizes, attrs, device)) {
     const { dispatches, scratch } = mixedGradient(sizes, shapes, scale);
     return { outputs, scratch, dispatches: [...dispatches, ...cleared] };

@@ -1,30 +1,19 @@
 // The scan in chunks on matrix units: states and reads of gpu/scan/mixed.ts, and what a gate for each channel needs besides.
 import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
-import { subgroupsHeading } from '../gpu/matrix-units.ts';
-import { mixedHeading } from '../gpu/scan/mixed-operands.ts';
 import {
   isForMixed,
+  mixedGateGradient,
+  mixedPull,
   mixedReads,
+  mixedScores,
   mixedStates,
   mixedStatesScratch,
-  passingScratch,
+  mixedVectorScores,
 } from '../gpu/scan/mixed.ts';
-import { read, written } from '../gpu/scan/stage.ts';
-import {
-  chunkStage,
-  chunkTable,
-  scores,
-  tableScratch,
-  tilesOf,
-  type Border,
-  type ScanSizes,
-} from '../gpu/scan/stages.ts';
-import channelGateGradientWgsl from './channel-gate-gradient.wgsl';
+import { chunkTable, scoresOf, tableScratch, type Border, type ScanSizes } from '../gpu/scan/stages.ts';
+import { vectorDecay } from '../gpu/scan/vector-decay.ts';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
-import { mixedVectorScoresBytes, mixedVectorScoresWgsl } from './mixed-vector-scores-wgsl.ts';
-import { MIXED_PULL_BYTES, mixedPullWgsl } from './mixed-pull-wgsl.ts';
-import { FEW_TOKENS, scoresOf, vectorDecay } from './stages.ts';
-import tokenGateGradientWgsl from './token-gate-gradient.wgsl';
+import { FEW_TOKENS } from './stages.ts';
 
 type Shapes<I = DiagonalDecayInputs> = { readonly [Name in keyof I]: readonly number[] };
 type Part = Pick<GpuPlan, 'dispatches' | 'scratch'>;
@@ -33,29 +22,7 @@ export const isMixed = (
   sizes: ScanSizes,
   { maxLength, scale }: { readonly maxLength: number; readonly scale: number },
   device: GPUDevice,
-): boolean =>
-  maxLength > FEW_TOKENS &&
-  scale !== 0 &&
-  !sizes.before &&
-  isForMixed(sizes, device) &&
-  (sizes.gate !== 'vector' ||
-    Math.max(MIXED_PULL_BYTES, mixedVectorScoresBytes(sizes.dk)) <=
-      device.limits.maxComputeWorkgroupStorageSize);
-
-/** `scores` of q and k, decayed. */
-const vectorScores = (sizes: ScanSizes): GpuDispatch =>
-  chunkStage(sizes, {
-    name: `DiagonalDecay mixed vector scores ${sizes.dk}`,
-    heading: mixedHeading,
-    parts: [() => mixedVectorScoresWgsl(sizes.dk)],
-    bindings: {
-      q: read('q', 'vec4f'),
-      k: read('k', 'vec4f'),
-      logDecay: read('logDecay', 'vec4f'),
-      scores: written('scores'),
-    },
-    workgroups: [1, sizes.heads, sizes.chunks],
-  });
+): boolean => maxLength > FEW_TOKENS && scale !== 0 && !sizes.before && isForMixed(sizes, device);
 
 /** What both directions begin with. */
 const begin = (sizes: ScanSizes, { q, k, initialState }: Shapes, last: string) => {
@@ -71,7 +38,9 @@ const begin = (sizes: ScanSizes, { q, k, initialState }: Shapes, last: string) =
       ...(isVector && { readQ: { shape: q }, writtenK: { shape: k }, scores: scoresOf(sizes) }),
     },
     dispatches: [
-      ...(isVector ? [...chunkTable({ ...sizes, gate: 'none' }), vectorDecay(sizes)] : chunkTable(sizes)),
+      ...(isVector
+        ? [...chunkTable({ ...sizes, gate: 'none' }), vectorDecay(sizes, { ofChunks: true })]
+        : chunkTable(sizes)),
       mixedStates(sizes, {
         x: writtenKeys,
         y: 'v',
@@ -81,7 +50,7 @@ const begin = (sizes: ScanSizes, { q, k, initialState }: Shapes, last: string) =
         to: 'end',
         scale: 1,
       }),
-      ...(isVector ? [vectorScores(sizes)] : []),
+      ...(isVector ? [mixedVectorScores(sizes, { x: 'q', y: 'k', scores: 'scores' })] : []),
     ],
   };
 };
@@ -114,7 +83,6 @@ export const mixedGradient = (
       ...scratch,
       ...mixedStatesScratch(sizes, 'dStates'),
       last: { shape: shapes.dState },
-      ...(gate !== 'none' && passingScratch(sizes)),
       ...(isVector && { dScores: scoresOf(sizes) }),
     },
     dispatches: [
@@ -127,7 +95,6 @@ export const mixedGradient = (
         last: 'dInitialState',
         to: 'start',
         scale,
-        entering: gate === 'none' ? undefined : 'states',
       }),
       mixedReads(sizes, {
         x: writtenKeys,
@@ -139,10 +106,15 @@ export const mixedGradient = (
         stateScale: 1,
         scoreScale: scale,
       }),
-      ...(isVector ? [scores(sizes, { x: 'dO', y: 'v', width: sizes.dv, scores: 'dScores' })] : []),
+      ...(isVector ? [mixedScores(sizes, { x: { dO: 'dScores' }, y: 'v', width: sizes.dv })] : []),
       ...keyGradient(sizes, 'start', scale),
       ...keyGradient(sizes, 'end', scale),
-      ...gateGradient(sizes),
+      ...mixedGateGradient(sizes, {
+        name: 'DiagonalDecay',
+        flow: FLOW,
+        of: ['q', 'k', 'dQ', 'dK'],
+        initial: shapes.initialState && 'initialState',
+      }),
     ],
   };
 };
@@ -165,39 +137,11 @@ function keyGradient(sizes: ScanSizes, to: Border, scale: number): GpuDispatch[]
     stateScale: to === 'start' ? scale : 1,
     scoreScale: scale,
   });
-  return isVector ? [gradient, mixedPull(sizes, w, z, to, scale)] : [gradient];
+  return isVector ? [gradient, mixedPull(sizes, { scores: 'dScores', y: w, z, to, scale })] : [gradient];
 }
 
-/** What z gets by way of `dScores` from the tokens of the chunk. */
-const mixedPull = (sizes: ScanSizes, y: string, z: string, to: Border, scale: number): GpuDispatch =>
-  chunkStage(sizes, {
-    name: `DiagonalDecay mixed pull to ${to}`,
-    heading: mixedHeading,
-    parts: [() => mixedPullWgsl(to === 'end')],
-    bindings: {
-      scores: read('dScores', 'vec4f'),
-      y: read(y, 'vec2f'),
-      logDecay: read('logDecay', 'vec2f'),
-      z: written(z, 'vec2f'),
-    },
-    told: { to, scoreScale: scale },
-    workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
-  });
-
-function gateGradient(sizes: ScanSizes): GpuDispatch[] {
-  if (sizes.gate === 'none') return [];
-  const isVector = sizes.gate === 'vector';
-  const element = isVector ? 'f32' : 'vec4f';
-  return [
-    chunkStage(sizes, {
-      name: `DiagonalDecay ${isVector ? 'channel' : 'token'} gate gradient`,
-      ...(!isVector && { heading: subgroupsHeading }),
-      parts: [isVector ? channelGateGradientWgsl : tokenGateGradientWgsl],
-      bindings: {
-        ...Object.fromEntries(['q', 'k', 'dQ', 'dK', 'passing'].map((name) => [name, read(name, element)])),
-        dLogDecay: written('dLogDecay'),
-      },
-      workgroups: [isVector ? tilesOf(sizes.dk) : 1, sizes.heads, sizes.chunks],
-    }),
-  ];
-}
+/** Queries read, and keys write. */
+const FLOW = `
+fn flowOf(row: u32, at: u32) -> ELEMENT {
+  return q[at] * dQ[at] - k[at] * dK[at];
+}`;

@@ -4,6 +4,7 @@ import { add, concat, matMul, mul, reshape, sum, zeros, type Tensor } from '@mne
 import { gateGradient } from '../portable/gate-gradient.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import { chunkOrder, decayed, perChunk, scanStates } from '../portable/state-scan.ts';
+import { solveUnitLower } from '../portable/triangular.ts';
 import { diagonalPlusLowRankChunks, earlier, later, type DiagonalPlusLowRankChunks } from './chunk.ts';
 import type { DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRankGradients } from './op.ts';
 
@@ -94,13 +95,13 @@ const both = (x: ByToken, y: ByToken): ByToken => ({
  * dV̂ = ⟨Q,B⟩ᵀ dO + (B⊙e^{b_C−b}) dS, R = Tᵀ dV̂, dS ← e^{b_C} dS + (Q⊙e^b)ᵀ dO + (A⊙e^p)ᵀ R.
  */
 function backwardScan(
-  { layout, q, a, b, decay, reads, solve }: DiagonalPlusLowRankChunks,
+  { layout, q, a, b, decay, reads, system }: DiagonalPlusLowRankChunks,
   dO: Tensor,
   dFinal: Tensor,
 ): { dRecalled: Tensor; entering: Tensor; final: Tensor } {
   const each = (x: Tensor) => perChunk(x, layout.lanes);
-  const byScores = each(matMul(solve, matMul(reads.b, dO, true, false), true, false));
-  const byState = each(matMul(solve, decay.afterToken(b), true, false));
+  const byScores = each(solveUnitLower(system, matMul(reads.b, dO, true, false), true));
+  const byState = each(solveUnitLower(system, decay.afterToken(b), true));
   const byReads = each(matMul(decay.throughToken(q), dO, true, false));
   const recallKeys = each(decay.beforeToken(a));
   const whole = decay.whole && each(decay.whole);

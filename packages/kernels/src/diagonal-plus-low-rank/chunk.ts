@@ -22,7 +22,7 @@ import { chunkLayout, fittingChunkSize, type ChunkLayout } from '../portable/chu
 import { chunkDecay, type Decay, type Scores } from '../portable/decay.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import { decayed, perChunk } from '../portable/state-scan.ts';
-import { invertUnitLower } from '../portable/triangular.ts';
+import { solveUnitLower, unitLower, type UnitLower } from '../portable/triangular.ts';
 import type { DiagonalPlusLowRankInputs, DiagonalPlusLowRankOutputs } from './op.ts';
 
 /** What the forward and the backward pass have in common. All tensors are in chunks, q is scaled. */
@@ -41,8 +41,8 @@ export interface DiagonalPlusLowRankChunks {
   readonly reads: { readonly k: Tensor; readonly b: Tensor };
   /** The same of what it recalls: ⟨A,K⟩^p and N = ⟨A,B⟩^p. */
   readonly recalls: { readonly k: Tensor; readonly b: Tensor };
-  /** T = (I − N)^{-1}, [P, C, C]. */
-  readonly solve: Tensor;
+  /** I − N, whose inverse is T. */
+  readonly system: UnitLower;
   readonly initial: Tensor;
 }
 
@@ -76,7 +76,7 @@ export function diagonalPlusLowRankChunks(
     scores,
     reads: { k: all(q, k), b: all(q, b) },
     recalls,
-    solve: invertUnitLower(neg(recalls.b)),
+    system: unitLower(neg(recalls.b)),
     initial: inputs.initialState ? reshape(inputs.initialState, [lanes, dk, dv]) : zeros([lanes, dk, dv]),
   };
 }
@@ -108,10 +108,10 @@ export function diagonalPlusLowRankChunk(
   attrs: ScanAttrs,
 ): DiagonalPlusLowRankOutputs {
   const chunks = diagonalPlusLowRankChunks(inputs, attrs);
-  const { layout, q, k, v, a, b, decay, reads, recalls, solve, initial } = chunks;
+  const { layout, q, k, v, a, b, decay, reads, recalls, system, initial } = chunks;
   const { lanes } = layout;
-  const ofChunk = perChunk(matMul(solve, matMul(recalls.k, v)), lanes);
-  const ofState = perChunk(matMul(solve, decay.beforeToken(a)), lanes);
+  const ofChunk = perChunk(solveUnitLower(system, matMul(recalls.k, v)), lanes);
+  const ofState = perChunk(solveUnitLower(system, decay.beforeToken(a)), lanes);
   const written = perChunk(matMul(decay.afterToken(k), v, true, false), lanes);
   const keysBack = perChunk(decay.afterToken(b), lanes);
   const whole = decay.whole && perChunk(decay.whole, lanes);

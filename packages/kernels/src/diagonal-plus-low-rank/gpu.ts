@@ -1,6 +1,7 @@
 // The scan with a diagonal plus low-rank transition on WebGPU: a few tokens one after the other, more of them in chunks.
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import type { GpuPlan } from '../gpu/kernel.ts';
+import { clearRows } from '../gpu/scan/clear-rows.ts';
 import {
   backwardStates,
   forwardStates,
@@ -14,7 +15,7 @@ import {
   shapesOf,
   type LowRankSizes,
 } from '../gpu/scan/low-rank/stages.ts';
-import { chunkTable, clearRows, tableScratch } from '../gpu/scan/stages.ts';
+import { chunkTable, tableScratch } from '../gpu/scan/stages.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import type { DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRankInputs } from './op.ts';
 
@@ -37,13 +38,13 @@ const forwardPlan = ({
 }: PlanCall<DiagonalPlusLowRankInputs, ScanAttrs>): GpuPlan | string | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (typeof sizes !== 'object') return sizes;
-  const { rows, count, heads, dk, dv } = sizes;
+  const { count, heads, dk, dv } = sizes;
   const outputs = {
     o: { shape: shapes.v },
     state: { shape: [count, heads, dk, dv] },
     recalled: { shape: shapes.v },
   };
-  const cleared = attrs.uniform ? [] : ['o', 'recalled'].map((name) => clearRows(name, rows, heads * dv));
+  const cleared = clearRows(attrs, { o: heads * dv, recalled: heads * dv });
   const initial = shapes.initialState && 'initialState';
   const fewTokens = recurrent(
     sizes,
@@ -117,7 +118,7 @@ const gradientPlan = ({
 }: PlanCall<DiagonalPlusLowRankGradientInputs, ScanAttrs>): GpuPlan | string | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (typeof sizes !== 'object') return sizes;
-  const { rows, heads, dk, dv, gate } = sizes;
+  const { heads, dk, dv, gate } = sizes;
   const { scale } = attrs;
   const scratch = shapesOf(sizes);
   const clearedWidths = {
@@ -224,9 +225,7 @@ const gradientPlan = ({
         dLogDecay: 'dLogDecay',
         scale,
       }),
-      ...Object.entries(clearedWidths)
-        .filter(() => !attrs.uniform)
-        .map(([name, width]) => clearRows(name, rows, width)),
+      ...clearRows(attrs, clearedWidths),
     ],
   };
 };

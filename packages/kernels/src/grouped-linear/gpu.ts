@@ -2,13 +2,12 @@
 // there can be: every group's rows in whole tiles, and one more for each group. Nothing is padded, and nothing is read back.
 import { gpuKernel } from '../gpu/bridge.ts';
 import { u32, type GpuDispatch } from '../gpu/kernel.ts';
-import { packed, packGroups, packOf } from '../gpu/rows/index.ts';
+import { MAX_GROUPS, packed, packGroups, packOf } from '../gpu/rows/index.ts';
 import { columnsOf, bytesOf, rowsOf, type Tile } from '../mat-mul/float32.ts';
 import { depthOf, ENOUGH_WORKGROUPS, kernelOf, TILES } from '../mat-mul/gpu.ts';
 import biasGradientWgsl from './bias-gradient.wgsl';
-import type { BackwardInputs, Inputs, SplitAttrs } from './portable.ts';
+import type { BackwardInputs, Inputs } from './portable.ts';
 import { rowsKernel, sizesOf, weightGradientKernel } from './products.ts';
-import { nameOf, splitColumns } from './split-columns.ts';
 import sumTilesWgsl from './sum-tiles.wgsl';
 
 const sumTilesText = packed(sumTilesWgsl);
@@ -36,21 +35,6 @@ export const forward = gpuKernel<Inputs, object>(({ shapes, device }) => {
   const { rows, outputs } = sizes;
   const dispatch = rowsProduct(sizes, device, forwardProduct(sizes, shapes));
   return dispatch && { outputs: { y: { shape: [rows, outputs] } }, dispatches: [dispatch] };
-});
-
-/** As `forward`, but each map's columns go to a tensor of their own. */
-export const forwardSplit = gpuKernel<Inputs, SplitAttrs>(({ shapes, attrs: { widths }, device }) => {
-  if (widths.length + 1 > device.limits.maxStorageBuffersPerShaderStage) return undefined;
-  const sizes = mapSizes(shapes);
-  const { rows, outputs } = sizes;
-  const dispatch = rowsProduct(sizes, device, forwardProduct(sizes, shapes));
-  return (
-    dispatch && {
-      outputs: Object.fromEntries(widths.map((width, i) => [nameOf(i), { shape: [rows, width] }])),
-      scratch: { y: { shape: [rows, outputs] } },
-      dispatches: [dispatch, splitColumns(rows, widths)],
-    }
-  );
 });
 
 const forwardProduct = (
@@ -197,8 +181,8 @@ function weightGradient(
       bindings: ['read', 'read', 'write'],
     },
     buffers: ['parts', 'lengths', 'dWeight'],
-    uniforms: [u32(groups), u32(size), u32(tileRows)],
-    workgroups: [packGroups((groups * size) / pack)],
+    uniforms: [u32(size), u32(tileRows)],
+    workgroups: [Math.min(packGroups(size / pack), Math.ceil(MAX_GROUPS / groups)), groups],
   };
   return { tiles, dispatches: [product, sum] };
 }

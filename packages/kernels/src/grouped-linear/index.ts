@@ -3,7 +3,7 @@ import { checkConfig, checkShapes, currentBackend, reshape, type Tensor } from '
 import { joinRows } from '../join-rows/index.ts';
 import type { Sequences } from '../sequences.ts';
 import { forwardOp, splitOp } from './op.ts';
-import { nameOf } from './split-columns.ts';
+import { nameOf } from '../split-columns/gpu.ts';
 
 export interface GroupedLinearOptions {
   /** The rows of each group; as many groups as there are weights. */
@@ -76,7 +76,7 @@ export function groupedLinears(
     biases: [bias, weight.shape.slice(0, 2)],
   });
   const { starts, lengths, rowSequence } = groups;
-  const parts = splitOp(widths.length)({ x, weight, bias, starts, lengths, rowSequence }, { widths });
+  const parts = splitOp({ x, weight, bias, starts, lengths, rowSequence }, { widths });
   return widths.map((_, i) => parts[nameOf(i)] as Tensor);
 }
 

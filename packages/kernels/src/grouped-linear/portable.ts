@@ -24,10 +24,6 @@ export type Inputs = {
 };
 export type BackwardInputs = Inputs & { dy: Tensor };
 export type Gradients = { dx: Tensor; dWeight: Tensor; dBias: Tensor };
-export interface SplitAttrs {
-  /** Outputs of each map; together those of the weight. */
-  readonly widths: readonly number[];
-}
 
 export function forward({ x, weight, bias, rowSequence }: Inputs): { y: Tensor } {
   const [groups = 0, outputs = 0] = weight.shape;

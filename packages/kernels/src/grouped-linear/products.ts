@@ -72,7 +72,6 @@ export function weightGradientKernel({
   isVectorOutputs,
   isVectorInputs,
 }: WeightGradientVariant): GpuKernel {
-  const bounds = (edge: string) => ({ edge, inner: 'min(innerEnd, ownRows)' });
   return productKernel({
     name: 'GroupedLinear dW',
     tile,
@@ -85,20 +84,8 @@ export function weightGradientKernel({
     ],
     isVector: isVectorInputs,
     parts: [
-      readWgsl(
-        'readA',
-        'a',
-        'sizes.rows',
-        { innerLast: false, isVector: isVectorOutputs },
-        bounds('sizes.rows'),
-      ),
-      readWgsl(
-        'readB',
-        'b',
-        'sizes.columns',
-        { innerLast: false, isVector: isVectorInputs },
-        bounds('sizes.columns'),
-      ),
+      readWgsl('readA', 'a', 'sizes.rows', { innerLast: false, isVector: isVectorOutputs }),
+      readWgsl('readB', 'b', 'sizes.columns', { innerLast: false, isVector: isVectorInputs }),
       writeWgsl({ hasBias: false, activation: 'linear' }, isVectorInputs),
       weightGradientWgsl,
     ],

@@ -1,6 +1,5 @@
-// dW of a group is the sum over its tiles, in their order.
+// dW of a group is the sum over its tiles, in their order. A workgroup has numbers of one group.
 struct Uniforms {
-  groups: u32,
   /** Numbers of one weight. */
   size: u32,
   tileRows: u32,
@@ -11,20 +10,27 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read_write> dWeight: array<Pack>;
 @group(0) @binding(3) var<uniform> sizes: Uniforms;
 
+fn tilesOf(group: u32) -> u32 {
+  return (u32(lengths[group]) + sizes.tileRows - 1) / sizes.tileRows;
+}
+
 @compute @workgroup_size(256)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn main(
+  @builtin(global_invocation_id) id: vec3u,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
   let packs = sizes.size / packWidth;
-  for (var i = id.x; i < sizes.groups * packs; i += groups.x * 256) {
-    let own = i / packs;
-    var tile = 0u;
-    for (var g = 0u; g < own; g++) {
-      tile += (u32(lengths[g]) + sizes.tileRows - 1) / sizes.tileRows;
-    }
-    let end = tile + (u32(lengths[own]) + sizes.tileRows - 1) / sizes.tileRows;
+  var first = 0u;
+  for (var g = 0u; g < group.y; g++) {
+    first += tilesOf(g);
+  }
+  let end = first + tilesOf(group.y);
+  for (var i = id.x; i < packs; i += workgroups.x * 256) {
     var sum = Pack();
-    for (; tile < end; tile++) {
-      sum += parts[tile * packs + i % packs];
+    for (var tile = first; tile < end; tile++) {
+      sum += parts[tile * packs + i];
     }
-    dWeight[i] = sum;
+    dWeight[group.y * packs + i] = sum;
   }
 }

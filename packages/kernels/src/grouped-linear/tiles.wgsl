@@ -1,24 +1,33 @@
 // Which rows a workgroup has: groups are cut into tiles, group after group. What stands before this text: `sizes`, `starts` and
 // `lengths`.
-var<private> ownTile: u32;
-var<private> ownGroup: u32;
-/** The first row of the tile, and its rows: none for a tile behind the last. */
-var<private> ownStart: u32;
-var<private> ownRows: u32;
+struct Tile {
+  group: u32,
+  /** Its first row, and its rows: none for a tile behind the last. */
+  start: u32,
+  rows: u32,
+}
 
-fn findTile(tile: u32, tileRows: u32) {
-  ownTile = tile;
-  ownRows = 0;
+fn lengthOf(group: u32) -> u32 {
+  return select(0, u32(lengths[min(group, sizes.groups - 1)]), group < sizes.groups);
+}
+
+fn findTile(tile: u32, tileRows: u32) -> Tile {
+  var group = 0u;
+  var first = 0u;
+  var rows = 0u;
   var before = 0u;
-  for (var g = 0u; g < sizes.groups; g++) {
-    let length = u32(lengths[g]);
-    let count = (length + tileRows - 1) / tileRows;
-    if (tile >= before && tile < before + count) {
-      let offset = (tile - before) * tileRows;
-      ownGroup = g;
-      ownStart = u32(starts[g]) + offset;
-      ownRows = min(tileRows, length - offset);
+  for (var g = 0u; g < sizes.groups; g += 4) {
+    // A loop waits for what it reads: four at once.
+    let own = vec4u(lengthOf(g), lengthOf(g + 1), lengthOf(g + 2), lengthOf(g + 3));
+    let counts = (own + tileRows - 1) / tileRows;
+    for (var i = 0u; i < 4; i++) {
+      if (tile >= before && tile < before + counts[i]) {
+        group = g + i;
+        first = (tile - before) * tileRows;
+        rows = min(tileRows, own[i] - first);
+      }
+      before += counts[i];
     }
-    before += count;
   }
+  return Tile(group, u32(starts[group]) + first, rows);
 }

@@ -2,8 +2,7 @@
 import { gpuKernel } from '../gpu/bridge.ts';
 import { f32, u32 } from '../gpu/kernel.ts';
 import { INVOCATIONS, MAX_PARTIALS, packedRows, rowGroups, rowLayout } from '../gpu/rows/index.ts';
-import { sumRowsApart } from '../gpu/sum-rows-apart.ts';
-import { sumRows } from '../gpu/sum-rows.ts';
+import { sumRows, sumRowsApart } from '../gpu/sum-rows.ts';
 import backwardWgsl from './backward.wgsl';
 import forwardWgsl from './forward.wgsl';
 import type { Attrs, BackwardInputs, Inputs } from './portable.ts';
@@ -49,7 +48,14 @@ export const backward = gpuKernel<BackwardInputs, Attrs>(({ shapes, attrs: { eps
   /** A part of dw before one of db. */
   const sums =
     summed === 2
-      ? sumRowsApart('partials', ['dWeight', affine], ['dBias', affine], parts)
+      ? sumRowsApart(
+          'partials',
+          [
+            ['dWeight', affine],
+            ['dBias', affine],
+          ],
+          parts,
+        )
       : sumRows('partials', weight ? 'dWeight' : 'dBias', parts, affine);
   return {
     outputs: {

@@ -1,5 +1,15 @@
-// One linear map of all rows.
-import { checkShapes, defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
+// One linear map of all rows, or several.
+import {
+  checkShapes,
+  currentBackend,
+  currentPrecision,
+  defineOp,
+  type Tensor,
+  type Tensor2D,
+} from '@mnemix/tensor';
+import { joinRows } from '../join-rows/index.ts';
+import { nameOf } from '../split-columns/gpu.ts';
+import { splitMap } from '../split-columns/index.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -10,15 +20,17 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>
   kernels: wasm.backward,
 });
 
+const gradients = (inputs: portable.Inputs, dy: Tensor) => {
+  const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy }, {});
+  return { x: dx, weight: dWeight, bias: dBias };
+};
+
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   name: 'Linear',
   outputs: ['y'],
   portable: portable.forward,
   kernels: wasm.forward,
-  gradient: ({ inputs, grads }) => {
-    const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy: grads.y }, {});
-    return { x: dx, weight: dWeight, bias: dBias };
-  },
+  gradient: ({ inputs, grads }) => gradients(inputs, grads.y),
 });
 
 /**
@@ -35,4 +47,54 @@ const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
 export function linear({ x, weight, bias }: { x: Tensor; weight: Tensor; bias?: Tensor }): Tensor2D {
   checkShapes('linear', { x: [x, ['N', 'in']], weight: [weight, ['out', 'in']], bias: [bias, ['out']] });
   return forwardOp({ x, weight, bias }, {}).y as Tensor2D;
+}
+
+/** The map with its columns taken apart. */
+const splitOp = splitMap<portable.Inputs>({
+  name: 'Linears',
+  forward: (inputs) => portable.forward(inputs).y,
+  gradient: gradients,
+});
+
+/** For fewer rows, single tokens among them, joining the weights costs more than a product of their own. */
+export const LEAST_ROWS = 64;
+/** Narrower maps, such as a router, are products in float32 in mixed precision too, and stay that. */
+const LEAST_MIXED_WIDTH = 64;
+
+/** The weights of one map. */
+export interface Layer {
+  /** [out, in] */
+  readonly weight: Tensor;
+  /** [out] */
+  readonly bias?: Tensor | undefined;
+}
+
+/**
+ * Several maps of the same rows, each a {@link linear}. On WebGPU they are one product, whose columns are taken apart behind it, and so
+ * is their gradient, which reads the rows once and needs no sum; elsewhere launches cost nothing and copies do, so there each is one.
+ *
+ * @param x [N, in]
+ * @returns [N, out] of each map
+ * @throws MnemixError `shape`
+ */
+export function linears(x: Tensor, layers: readonly Layer[]): Tensor2D[] {
+  for (const { weight, bias } of layers) {
+    checkShapes('linears', { x: [x, ['N', 'in']], weight: [weight, ['out', 'in']], bias: [bias, ['out']] });
+  }
+  const isMixed = currentPrecision() === 'mixed';
+  const isJoined = layers.map(
+    ({ weight, bias }) => !bias && !(isMixed && weight.shape[0] < LEAST_MIXED_WIDTH),
+  );
+  const joined = layers.filter((_, i) => isJoined[i]);
+  if (joined.length < 2 || x.shape[0] < LEAST_ROWS || currentBackend() !== 'webgpu') {
+    return layers.map((layer) => linear({ x, ...layer }));
+  }
+  const weight = joinRows(joined.map((layer) => layer.weight));
+  const made = splitOp(
+    { x, weight, bias: undefined },
+    { widths: joined.map((layer) => layer.weight.shape[0]) },
+  );
+  return layers.map((layer, i) =>
+    isJoined[i] ? (made[nameOf(joined.indexOf(layer))] as Tensor2D) : linear({ x, ...layer }),
+  );
 }

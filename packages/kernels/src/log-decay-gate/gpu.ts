@@ -2,7 +2,7 @@
 import { gpuKernel } from '../gpu/bridge.ts';
 import { u32, type GpuPlan } from '../gpu/kernel.ts';
 import { INVOCATIONS, packGroups } from '../gpu/rows/index.ts';
-import { sumRowsApart } from '../gpu/sum-rows-apart.ts';
+import { sumRowsApart } from '../gpu/sum-rows.ts';
 import backwardAloneWgsl from './backward-alone.wgsl';
 import backwardPairWgsl from './backward-pair.wgsl';
 import backwardWgsl from './backward.wgsl';
@@ -93,7 +93,14 @@ function backwardPlan(shape: readonly number[], strongest?: number): GpuPlan {
         uniforms: [u32(rows), u32(heads)],
         workgroups: [parts, Math.ceil(heads / lanes)],
       },
-      sumRowsApart('partials', ['dALog', heads], ['dDtBias', heads], parts),
+      sumRowsApart(
+        'partials',
+        [
+          ['dALog', heads],
+          ['dDtBias', heads],
+        ],
+        parts,
+      ),
     ],
   };
 }

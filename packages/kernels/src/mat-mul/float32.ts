@@ -58,17 +58,15 @@ export function float32Kernel({ a, b, tile, epilogue, isVector }: Float32Variant
  * Reads a block of 4 × 4, turned so that k is its outer axis; zero outside of the operand.
  *
  * @param edgeSize its other axis
- * @param bounds where the two axes end, if not at their sizes
  */
 export function readWgsl(
   name: string,
   buffer: string,
   edgeSize: string,
   { innerLast, isVector }: Float32Variant['a'],
-  bounds: { readonly edge: string; readonly inner: string } = { edge: edgeSize, inner: 'innerEnd' },
 ): string {
   const [row, column] = innerLast ? ['edge', 'inner'] : ['inner', 'edge'];
-  const [rows, columns] = innerLast ? [bounds.edge, bounds.inner] : [bounds.inner, bounds.edge];
+  const [rows, columns] = innerLast ? [edgeSize, 'innerEnd'] : ['innerEnd', edgeSize];
   const stride = innerLast ? 'sizes.inner' : edgeSize;
   const four = [0, 1, 2, 3].map((c) => `${buffer}[at + ${c}]`).join(', ');
   return `

@@ -33,8 +33,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let column0 = group.x * tileVectors * 4;
   let batch = group.z % sizes.batches;
   let inner0 = group.z / sizes.batches * sizes.splitDepth;
-  let innerEnd = min(sizes.inner, inner0 + sizes.splitDepth);
   let start = startsOf(batch);
+  let innerEnd = min(start.z, inner0 + sizes.splitDepth);
   let lane = vec2u(local % laneColumns, local / laneColumns);
 
   var sums: array<vec4f, 4 * quads * vectors>;

@@ -45,11 +45,10 @@ function sumPlan({ o, position, weights }: Shapes): GpuPlan {
           name: weights ? 'RouteMix' : 'RouteSum',
           wgsl: mixText[pack],
           bindings: ['read', 'read', 'read', 'write'],
-          constants: { isWeighted: Number(weights !== undefined) },
         },
         // Without weights nothing reads them, but something must be bound.
         buffers: ['o', weights ? 'weights' : 'o', 'position', 'y'],
-        uniforms: [u32(rows * packs), u32(packs), u32(chosen)],
+        uniforms: [rows * packs, packs, chosen, weights?.[1] ?? 0].map(u32),
         workgroups: [packGroups(rows * packs)],
       },
     ],
@@ -62,11 +61,11 @@ interface Shapes {
   readonly weights?: readonly number[];
 }
 
-export const mixBackward = gpuKernel<MixBackwardInputs, object>(({ shapes: { o, position } }) => {
+export const mixBackward = gpuKernel<MixBackwardInputs, object>(({ shapes: { o, position, weights } }) => {
   const [rows = 0, chosen = 0] = position;
   const layout = rowLayout(o[1] as number);
   return {
-    outputs: { dO: { shape: o }, dWeights: { shape: position } },
+    outputs: { dO: { shape: o }, dWeights: { shape: weights } },
     dispatches: [
       {
         kernel: {
@@ -76,7 +75,7 @@ export const mixBackward = gpuKernel<MixBackwardInputs, object>(({ shapes: { o, 
           constants: layout.constants,
         },
         buffers: ['o', 'weights', 'source', 'position', 'dy', 'dO', 'dWeights'],
-        uniforms: [u32(rows), u32(chosen)],
+        uniforms: [rows, chosen, weights[1] as number].map(u32),
         workgroups: [rowGroups(rows, layout)],
       },
     ],

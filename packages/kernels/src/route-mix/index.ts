@@ -58,7 +58,8 @@ export function routeGather(x: Tensor, { source, position }: RoutePlan): Tensor 
 }
 
 /**
- * Mixes what the memories read for each token: y[r] = Σ_j weights[r, j]·o[position[r, j]]. Padding gives 0.
+ * Mixes what the memories read for each token: y[r] = Σ_j weights[r, j]·o[position[r, j]], the shared memory's with weight 1.
+ * Padding gives 0.
  *
  * Gradients, for the copy u of row r by choice j: do[u] = weights[r, j]·dy[r], d weights[r, j] = ⟨dy[r], o[u]⟩.
  *
@@ -69,10 +70,13 @@ export function routeGather(x: Tensor, { source, position }: RoutePlan): Tensor 
  */
 export function routeMix(
   { o, weights }: { o: Tensor; weights: Tensor },
-  { source, position }: RoutePlan,
+  { source, position, chosen }: RoutePlan,
 ): Tensor {
   const [copies = 0, ...rest] = o.shape;
-  checkShapes('routeMix', { o: [o, [source.size, ...rest]], weights: [weights, position.shape] });
+  checkShapes('routeMix', {
+    o: [o, [source.size, ...rest]],
+    weights: [weights, [position.shape[0] as number, chosen]],
+  });
   const { y } = mixOp({ o: reshape(o, [copies, sizeOf(rest)]), weights, source, position }, {});
   return reshape(y, [position.shape[0] as number, ...rest]);
 }

@@ -1,8 +1,10 @@
-// do[u] = weights[r, j]·dy[r] and d weights[r, j] = ⟨dy[r], o[u]⟩ for the copy u that lies at position[r, j]. Each bucket row is one
+// do[u] = weights[r, j]·dy[r] and d weights[r, j] = ⟨dy[r], o[u]⟩ for the copy u that lies at position[r, j], where choices behind
+// those that have a weight have weight 1. Each bucket row is one
 // copy's, or left over: the row of tokens whose copies have its number sees to that one.
 struct Uniforms {
   rows: u32,
   chosen: u32,
+  weighted: u32,
 }
 
 @group(0) @binding(0) var<storage, read> o: array<Pack>;
@@ -31,7 +33,7 @@ fn main(
       if (isRow) {
         let place = position[copy];
         if (place >= 0) {
-          let weight = weights[copy];
+          let weight = select(1, weights[row * sizes.weighted + min(j, sizes.weighted - 1)], j < sizes.weighted);
           for (var c = lane; c < packs; c += lanes) {
             let slope = dy[row * packs + c];
             let at = u32(place) * packs + c;
@@ -46,8 +48,8 @@ fn main(
         }
       }
       let sum = rowSums(vec2f(product, 0), slot, lane).x;
-      if (isRow && lane == 0) {
-        dWeights[copy] = sum;
+      if (isRow && lane == 0 && j < sizes.weighted) {
+        dWeights[row * sizes.weighted + j] = sum;
       }
     }
   }

@@ -2,22 +2,25 @@
 import {
   add,
   cast,
+  concat,
   equal,
   expandDims,
   gatherRows,
   mul,
+  ones,
   range,
   reshape,
   slice,
   stack,
   sum,
   type Tensor,
+  type Tensor2D,
 } from '@mnemix/tensor';
 
 /** `position` is there for the gradient. */
 export type GatherInputs = { x: Tensor; source: Tensor; position: Tensor };
 export type SumInputs = { o: Tensor; position: Tensor };
-/** `source` is there for the gradient. */
+/** `source` is there for the gradient. Positions behind those that have a weight have weight 1. */
 export type MixInputs = { o: Tensor; weights: Tensor; source: Tensor; position: Tensor };
 export type MixBackwardInputs = MixInputs & { dy: Tensor };
 export type MixGradients = { dO: Tensor; dWeights: Tensor };
@@ -32,9 +35,11 @@ export const sumCopies = ({ o, position }: SumInputs): { y: Tensor } => ({
 
 export function mix({ o, weights, position }: MixInputs): { y: Tensor } {
   const shares = columns(weights);
-  const parts = columns(position).map((rows, j) =>
-    mul(gatherRows(o, rows), expandDims(shares[j] as Tensor, -1)),
-  );
+  const parts = columns(position).map((rows, j) => {
+    const found = gatherRows(o, rows);
+    const share = shares[j];
+    return share ? mul(found, expandDims(share, -1)) : found;
+  });
   return { y: parts.reduce((a, b) => add(a, b)) };
 }
 
@@ -43,8 +48,13 @@ export function mixBackward({ o, weights, source, position, dy }: MixBackwardInp
   // The choice by which bucket row u copies its token is the one whose position is u.
   const positions = gatherRows(cast(position, 'float32'), source);
   const isChoice = cast(equal(positions, reshape(range(0, copies), [copies, 1])), 'float32');
-  const share = sum(mul(isChoice, gatherRows(weights, source)), -1, true);
-  const dWeights = columns(position).map((rows) => sum(mul(gatherRows(o, rows), dy), -1));
+  const [rows = 0, weighted = 0] = weights.shape;
+  const others = ones([rows, (position.shape[1] as number) - weighted]) as Tensor2D;
+  const all = concat([weights as Tensor2D, others], 1);
+  const share = sum(mul(isChoice, gatherRows(all, source)), -1, true);
+  const dWeights = columns(position)
+    .slice(0, weighted)
+    .map((places) => sum(mul(gatherRows(o, places), dy), -1));
   return { dO: mul(share, gatherRows(dy, source)), dWeights: stack(dWeights, 1) };
 }
 

@@ -13,7 +13,7 @@ export const sumCopies = wasmKernel<SumInputs, object>({
   outputs: ({ o, position }) => [{ shape: [position.shape[0] as number, o.shape[1] as number] }],
   run: ({ exports, inputs: { o, position }, outputs: [y = 0], shapes }) => {
     const [rows = 0, chosen = 0] = shapes.position;
-    exports.routeMix(o, 0, position, y, rows, chosen, shapes.o[1] as number);
+    exports.routeMix(o, 0, position, y, rows, chosen, 0, shapes.o[1] as number);
   },
 });
 
@@ -21,7 +21,16 @@ export const mix = wasmKernel<MixInputs, object>({
   outputs: ({ o, position }) => [{ shape: [position.shape[0] as number, o.shape[1] as number] }],
   run: ({ exports, inputs: { o, weights, position }, outputs: [y = 0], shapes }) => {
     const [rows = 0, chosen = 0] = shapes.position;
-    exports.routeMix(o, weights, position, y, rows, chosen, shapes.o[1] as number);
+    exports.routeMix(
+      o,
+      weights,
+      position,
+      y,
+      rows,
+      chosen,
+      shapes.weights[1] as number,
+      shapes.o[1] as number,
+    );
   },
 });
 
@@ -44,6 +53,7 @@ export const mixBackward = wasmKernel<MixBackwardInputs, object>({
       dWeights,
       rows,
       chosen,
+      shapes.weights[1] as number,
       shapes.o[1] as number,
     );
   },

@@ -15,8 +15,10 @@ const MOST_BUFFERS = 8;
 const countText = [masksWgsl, countWgsl].join('\n');
 const placeText = [masksWgsl, placeWgsl].join('\n');
 
-export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs: { memories }, device: { limits } }) => {
-  const [rows = 0, chosen = 0] = shapes.choices;
+export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs, device: { limits } }) => {
+  const { memories, isShared } = attrs;
+  const [rows = 0, given = 0] = shapes.choices;
+  const chosen = given + Number(isShared);
   const [sequences = 0] = shapes.starts;
   const maskBytes = (memories * CHUNK_ROWS) / 8;
   const fits =
@@ -26,7 +28,7 @@ export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs: { memories }, 
   // Each sequence ends in one chunk that need not be full.
   const chunks = Math.floor(rows / CHUNK_ROWS) + sequences;
   const numbers = (...shape: number[]) => ({ shape, dtype: 'int32' }) as const;
-  const sizes = [rows, sequences, chunks, chosen].map(u32);
+  const sizes = [rows, sequences, chunks, chosen, given].map(u32);
   const workgroups = spread(chunks);
   return {
     // The op has inputs of the names `starts` and `lengths`.

@@ -3,8 +3,9 @@ import { hostKernel } from '@mnemix/tensor';
 import type { Attrs, Inputs } from './portable.ts';
 
 export const forward = hostKernel<Inputs, Attrs>({
-  outputs: ({ choices, starts }, { memories }) => {
-    const [rows = 0, chosen = 0] = choices.shape;
+  outputs: ({ choices, starts }, { memories, isShared }) => {
+    const [rows = 0, given = 0] = choices.shape;
+    const chosen = given + Number(isShared);
     const buckets = memories * (starts.shape[0] as number);
     const copies = rows * chosen;
     const shapes = [
@@ -19,22 +20,26 @@ export const forward = hostKernel<Inputs, Attrs>({
     ];
     return shapes.map((shape) => ({ shape, dtype: 'int32' }));
   },
-  run: (inputs, outputs, { memories }) => {
+  run: (inputs, outputs, { memories, isShared }) => {
     const choices = inputs.choices.data;
     const rowSequence = inputs.rowSequence.data;
     const count = inputs.starts.data.length;
-    const chosen = inputs.choices.shape[1] as number;
+    const [rows = 0, given = 0] = inputs.choices.shape;
+    const chosen = given + Number(isShared);
+    const copies = rows * chosen;
     const [source, position, starts, lengths, rowBucket, groupStarts, groupLengths, rowGroup] = outputs.map(
       ({ data }) => data as Int32Array,
     ) as EightOf<Int32Array>;
 
     const bucketOf = (copy: number): number => {
-      const sequence = rowSequence[Math.floor(copy / chosen)] as number;
-      const memory = choices[copy] as number;
+      const row = Math.floor(copy / chosen);
+      const sequence = rowSequence[row] as number;
+      const choice = copy - row * chosen;
+      const memory = choice < given ? (choices[row * given + choice] as number) : memories - 1;
       return sequence < 0 || memory < 0 || memory >= memories ? -1 : memory * count + sequence;
     };
     lengths.fill(0);
-    for (let copy = 0; copy < choices.length; copy++) {
+    for (let copy = 0; copy < copies; copy++) {
       const bucket = bucketOf(copy);
       if (bucket >= 0) lengths[bucket] = (lengths[bucket] as number) + 1;
     }
@@ -51,7 +56,7 @@ export const forward = hostKernel<Inputs, Attrs>({
     }
     for (const output of [source, rowBucket, rowGroup]) output.fill(-1);
     const next = Int32Array.from(starts);
-    for (let copy = 0; copy < choices.length; copy++) {
+    for (let copy = 0; copy < copies; copy++) {
       const bucket = bucketOf(copy);
       const place = bucket < 0 ? -1 : (next[bucket] as number);
       position[copy] = place;

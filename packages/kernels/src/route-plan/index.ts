@@ -22,8 +22,10 @@ const planOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
 export interface RoutePlan {
   /** Row of the tokens that each bucket row copies, or −1 for a row left over, int32 [R·K]. */
   readonly source: Tensor;
-  /** Bucket row of each token's j-th choice, or −1 for padding, int32 [R, K]. */
+  /** Bucket row of each token's j-th choice, or −1 for padding, int32 [R, K]; the shared memory is the last. */
   readonly position: Tensor;
+  /** Choices of a token without that of the shared memory. */
+  readonly chosen: number;
   /** The buckets, M·S of them, each in time order. */
   readonly buckets: Sequences;
   /** The memories, M of them. */
@@ -31,8 +33,10 @@ export interface RoutePlan {
 }
 
 export interface RoutePlanOptions {
-  /** M. */
+  /** M, without the shared one. */
   readonly memories: number;
+  /** One more memory, the last, which every token goes to with weight 1. Default false. */
+  readonly shared?: boolean;
   /** The sequences that the tokens form. */
   readonly sequences: Sequences;
 }
@@ -47,7 +51,10 @@ export interface RoutePlanOptions {
  * @param choices int32 [R, K]: distinct memories 0 … M−1 for each token; one out of range is not routed
  * @throws MnemixError `shape` for choices that do not fit the sequences, `config` unless 1 ≤ K ≤ M
  */
-export function routePlan(choices: Tensor, { memories, sequences }: RoutePlanOptions): RoutePlan {
+export function routePlan(
+  choices: Tensor,
+  { memories, shared = false, sequences }: RoutePlanOptions,
+): RoutePlan {
   const { K = 0 } = checkShapes('routePlan', { choices: [choices, [sequences.rows, 'K']] });
   checkDtype('routePlan(choices)', choices, 'int32');
   checkConfig(
@@ -57,13 +64,16 @@ export function routePlan(choices: Tensor, { memories, sequences }: RoutePlanOpt
     'Choose between 1 and M memories for each token.',
   );
   const { rows, count, maxLength, starts, lengths, rowSequence } = sequences;
-  const plan = planOp({ choices, starts, lengths, rowSequence }, { memories });
+  const all = memories + Number(shared);
+  const copies = rows * (K + Number(shared));
+  const plan = planOp({ choices, starts, lengths, rowSequence }, { memories: all, isShared: shared });
   return {
     source: plan.source,
     position: plan.position,
+    chosen: K,
     // No bucket is longer than its sequence, because a token's choices are distinct.
-    buckets: sequencesOf(rows * K, memories * count, maxLength, plan.starts, plan.lengths, plan.rowBucket),
-    groups: sequencesOf(rows * K, memories, rows, plan.groupStarts, plan.groupLengths, plan.rowGroup),
+    buckets: sequencesOf(copies, all * count, maxLength, plan.starts, plan.lengths, plan.rowBucket),
+    groups: sequencesOf(copies, all, rows, plan.groupStarts, plan.groupLengths, plan.rowGroup),
   };
 }
 

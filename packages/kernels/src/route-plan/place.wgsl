@@ -35,7 +35,7 @@ fn main(
   if (local < chunk.rows) {
     let row = chunk.first + local;
     for (var j = 0u; j < sizes.chosen; j++) {
-      let choice = choices[row * sizes.chosen + j];
+      let choice = choiceAt(row, j);
       var place = -1i;
       if (isMemory(choice)) {
         let memory = u32(choice);

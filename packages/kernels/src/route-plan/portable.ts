@@ -6,6 +6,7 @@ import {
   cumsum,
   div,
   expandDims,
+  fill,
   floor,
   gatherRows,
   greater,
@@ -24,6 +25,7 @@ import {
   zeros,
   zerosLike,
   type Tensor,
+  type Tensor2D,
 } from '@mnemix/tensor';
 
 export type Inputs = { choices: Tensor; starts: Tensor; lengths: Tensor; rowSequence: Tensor };
@@ -38,7 +40,10 @@ export type Outputs = {
   rowGroup: Tensor;
 };
 export interface Attrs {
+  /** Of all, the shared one among them. */
   readonly memories: number;
+  /** Every token chooses the last memory besides. */
+  readonly isShared: boolean;
 }
 
 export const outputNames = [
@@ -52,7 +57,12 @@ export const outputNames = [
   'rowGroup',
 ] as const;
 
-export function forward({ choices, starts, lengths, rowSequence }: Inputs, { memories }: Attrs): Outputs {
+export function forward(
+  { choices: given, starts, lengths, rowSequence }: Inputs,
+  { memories, isShared }: Attrs,
+): Outputs {
+  const shared = isShared ? [fill([given.shape[0] as number, 1], memories - 1, 'int32') as Tensor2D] : [];
+  const choices = concat([given as Tensor2D, ...shared], 1);
   const count = starts.size;
   const isReal = cast(greaterEqual(rowSequence, 0), 'float32');
   const chosen = mul(oneHot(choices, memories), reshape(isReal, [-1, 1, 1]));

@@ -1,11 +1,11 @@
 // Second stage of the gradients: dx, and that of the states before the sequences. What a row, or an entry of such a state, gets
 // comes from the rows that read it, at most W of them, and from the state after the sequence where it is passed on to that.
-fn dStateAt(sequence: u32, column: u32, entry: u32) -> vec4f {
-  let at = (sequence * sizes.channels + column) * width + entry;
-  return vec4f(dState[at], dState[at + width], dState[at + 2 * width], dState[at + 3 * width]);
+fn dLastAt(sequence: u32, column: u32, entry: u32) -> vec4f {
+  return dStateAt((sequence * channels + column) * width + entry);
 }
 
-fn pullRows(column: u32, row0: u32) {
+fn goThroughRows(column: u32, item: u32) {
+  let row0 = item * sizes.span;
   let firstTaps = tapsAt(column, 0);
   for (var row = row0; row < min(sizes.rows, row0 + sizes.span); row++) {
     let place = placeOf(row);
@@ -13,7 +13,7 @@ fn pullRows(column: u32, row0: u32) {
     if (place.sequence >= 0) {
       let length = u32(lengths[place.sequence]);
       if (place.position + width >= length) {
-        sum = dStateAt(u32(place.sequence), column, place.position + width - length);
+        sum = dLastAt(u32(place.sequence), column, place.position + width - length);
       }
       let rest = length - place.position;
       for (var first = 0u; first < width; first += 4) {
@@ -37,47 +37,24 @@ fn slopeAt(row: u32, column: u32, tap: u32, rest: u32) -> vec4f {
   if (tap >= width || distance >= rest) {
     return vec4f();
   }
-  return duAt(row + distance, column);
+  return duAt(part * sizes.rows + row + distance, column);
 }
 
 /** Entry e of the state before is token e − W. */
-fn pullState(column: u32, sequence: u32) {
+fn goThroughState(column: u32, sequence: u32) {
   let length = u32(lengths[sequence]);
   let start = u32(starts[sequence]);
   for (var entry = 0u; entry < width; entry++) {
     var sum = vec4f();
     if (entry >= length) {
-      sum = dStateAt(sequence, column, entry - length);
+      sum = dLastAt(sequence, column, entry - length);
     }
     for (var tap = 0u; tap < entry; tap++) {
       let reader = entry - 1 - tap;
       if (reader < length) {
-        sum += tapAt(column, tap) * duAt(start + reader, column);
+        sum += tapAt(column, tap) * duAt(part * sizes.rows + start + reader, column);
       }
     }
-    for (var c = 0u; c < 4; c++) {
-      if (column + c < sizes.channels) {
-        dInitialState[(sequence * sizes.channels + column + c) * width + entry] = sum[c];
-      }
-    }
-  }
-}
-
-@compute @workgroup_size(lanes, slots)
-fn main(
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
-  let column = 4 * (group.z * lanes + local.x);
-  let item = (group.y * groups.x + group.x) * slots + local.y;
-  if (column >= sizes.channels) {
-    return;
-  }
-  let spans = (sizes.rows + sizes.span - 1) / sizes.span;
-  if (item < spans) {
-    pullRows(column, item * sizes.span);
-  } else if (item - spans < sizes.sequences) {
-    pullState(column, item - spans);
+    putDInitialState((sequence * channels + column) * width + entry, channels - column, sum);
   }
 }

@@ -1,33 +1,17 @@
 // Depthwise causal convolution with a short window, along sequences.
-import { checkConfig, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
-import { sequenceTensors } from '../portable/chunk-layout.ts';
+import { checkConfig, checkShapes, currentBackend, type Tensor } from '@mnemix/tensor';
 import type { Sequences } from '../sequences.ts';
-import * as gpu from './gpu.ts';
-import * as portable from './portable.ts';
-import * as wasm from './wasm.ts';
+import { named, nameOf } from './named.ts';
+import { forwardOp, partsOp } from './op.ts';
 
-const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, portable.Attrs>({
-  name: 'ShortConvBackward',
-  outputs: ['dx', 'dWeight', 'dBias', 'dInitialState'],
-  integers: sequenceTensors,
-  portable: portable.backward,
-  kernels: { ...wasm.backward, ...gpu.backward },
-});
+export interface ShortConvInputs {
+  readonly x: Tensor;
+  readonly weight: Tensor;
+  readonly bias?: Tensor | undefined;
+  readonly initialState?: Tensor | undefined;
+}
 
-const forwardOp = defineOp<portable.Inputs, portable.Outputs, portable.Attrs>({
-  name: 'ShortConv',
-  outputs: ['y', 'state'],
-  integers: sequenceTensors,
-  portable: portable.forward,
-  kernels: { ...wasm.forward, ...gpu.forward },
-  gradient: ({ inputs, grads, attrs }) => {
-    const { dx, dWeight, dBias, dInitialState } = backwardOp(
-      { ...inputs, dy: grads.y, dState: grads.state },
-      attrs,
-    );
-    return { x: dx, weight: dWeight, bias: dBias, initialState: dInitialState };
-  },
-});
+export type ShortConvOutputs = { y: Tensor; state: Tensor };
 
 export interface ShortConvOptions {
   /** Where the sequences lie in the rows of `x`. */
@@ -52,21 +36,49 @@ export interface ShortConvOptions {
  * @throws MnemixError `shape`; `config` for a window of width 0
  */
 export function shortConv(
-  { x, weight, bias, initialState }: { x: Tensor; weight: Tensor; bias?: Tensor; initialState?: Tensor },
+  inputs: ShortConvInputs,
   { sequences, activation = 'silu' }: ShortConvOptions,
-): { y: Tensor; state: Tensor } {
-  const { W = 0 } = checkShapes('shortConv', {
-    x: [x, [sequences.rows, 'D']],
-    weight: [weight, ['D', 1, 'W']],
-    bias: [bias, ['D']],
-    initialState: [initialState, [sequences.count, 'D', 'W']],
-  });
-  checkConfig(
-    W > 0,
-    'shortConv(weight)',
-    'the window has width 0.',
-    'Use a width of at least 1; 4 is usual.',
-  );
+): ShortConvOutputs {
+  return shortConvs([{ ...inputs, activation }], { sequences })[0] as ShortConvOutputs;
+}
+
+/**
+ * Several convolutions along the same sequences, each as {@link shortConv} does it. On WebGPU they are one pass, forward and
+ * backward, as far as a dispatch can bind their tensors; windows of different widths, and biases or states that only some have, go
+ * one by one.
+ */
+export function shortConvs(
+  parts: readonly (ShortConvInputs & Pick<ShortConvOptions, 'activation'>)[],
+  { sequences }: Pick<ShortConvOptions, 'sequences'>,
+): ShortConvOutputs[] {
+  for (const { x, weight, bias, initialState } of parts) {
+    const { W = 0 } = checkShapes('shortConv', {
+      x: [x, [sequences.rows, 'D']],
+      weight: [weight, ['D', 1, 'W']],
+      bias: [bias, ['D']],
+      initialState: [initialState, [sequences.count, 'D', 'W']],
+    });
+    checkConfig(
+      W > 0,
+      'shortConv(weight)',
+      'the window has width 0.',
+      'Use a width of at least 1; 4 is usual.',
+    );
+  }
   const { starts, lengths, rowSequence } = sequences;
-  return forwardOp({ x, weight, bias, initialState, starts, lengths, rowSequence }, { activation });
+  const places = { starts, lengths, rowSequence };
+  if (currentBackend() !== 'webgpu') {
+    return parts.map(({ x, weight, bias, initialState, activation = 'silu' }) =>
+      forwardOp({ x, weight, bias, initialState, ...places }, { activation }),
+    );
+  }
+  const kinds = parts.map(({ weight, bias, initialState }) => `${weight.shape[2]} ${!bias} ${!initialState}`);
+  if (new Set(kinds).size > 1) return parts.flatMap((part) => shortConvs([part], { sequences }));
+  const made = partsOp(parts.length)(
+    { ...named(parts.map(({ activation: _, ...tensors }) => tensors)), ...places },
+    { activations: parts.map(({ activation = 'silu' }) => activation) },
+  );
+  return parts.map(
+    (_, i) => ({ y: made[nameOf('y', i)], state: made[nameOf('state', i)] }) as ShortConvOutputs,
+  );
 }

@@ -1,20 +1,17 @@
-// What the stages of the short convolution share: the taps, and what they read. An invocation has four neighbouring channels.
-// Taps are taken in groups of four, so that the usual window is one group, held in registers.
+// What the stages of short convolutions share: which channels an invocation has, and the taps, and what they read. An invocation
+// has four neighbouring channels of one part, a convolution. Taps are taken in groups of four, so that the usual window is one
+// group, held in registers.
 override width: u32;
-override hasBias: bool;
-override hasInitialState: bool;
-override isSilu: bool;
+/** Bit i: the activation of part i is SiLU. */
+override silu: u32;
 /** Of a workgroup: `lanes` along the channels, `slots` items that each have rows of their own. */
 override lanes: u32;
 override slots: u32;
 
-struct Uniforms {
-  rows: u32,
-  channels: u32,
-  sequences: u32,
-  /** Rows of an item. */
-  span: u32,
-}
+/** The part of a workgroup: its channels, and those of the parts before it. */
+var<private> part: u32;
+var<private> channels: u32;
+var<private> channelsBefore: u32;
 
 struct Place {
   /** −1: the row is in none. */
@@ -32,9 +29,7 @@ fn placeOf(row: u32) -> Place {
 
 /** 0 behind the window. */
 fn tapAt(column: u32, tap: u32) -> vec4f {
-  let at = column * width + tap;
-  let value = vec4f(weight[at], weight[at + width], weight[at + 2 * width], weight[at + 3 * width]);
-  return select(vec4f(), value, tap < width);
+  return select(vec4f(), weightAt(column * width + tap), tap < width);
 }
 
 fn tapsAt(column: u32, first: u32) -> mat4x4f {

@@ -64,7 +64,7 @@ const cases: readonly Case[] = [
     name: 'deltaGates',
     inputs: { a: draw(3, 4), aLog: draw(4), dtBias: draw(4), b: draw(3, 4) },
     op: (t) => ({ y: deltaGates(t as never).beta }),
-    kernels: ['LogDecayGate forward', 'LogDecayGate backward', 'SumRowsApart'],
+    kernels: ['LogDecayGate forward', 'LogDecayGate backward', 'SumRows to 2'],
   },
   {
     name: 'joinRows',
@@ -76,7 +76,7 @@ const cases: readonly Case[] = [
     name: 'layerNorm',
     inputs: { x: draw(3, 8), weight: draw(8), bias: draw(8) },
     op: (t) => ({ y: layerNorm(t as never) }),
-    kernels: ['LayerNorm forward', 'LayerNorm backward', 'SumRowsApart'],
+    kernels: ['LayerNorm forward', 'LayerNorm backward', 'SumRows to 2'],
   },
   {
     name: 'rmsNormGated',

@@ -5,6 +5,7 @@ import { batchSequences, routeGather, routeMix, routePlan, type RoutePlan } from
 import { expectToMatch, float32, int32, runOp, runOracle, toTensor } from '../op-cases.ts';
 import {
   choicesOf,
+  copiesOf,
   gatherOracle,
   mixOracle,
   planOf,
@@ -20,6 +21,7 @@ vi.setConfig({ testTimeout: 300_000 });
 const makePlan = (shape: RouteCase): RoutePlan =>
   routePlan(int32(choicesOf(shape), [shape.batch * shape.tokens, shape.chosen]), {
     memories: shape.memories,
+    shared: shape.shared ?? false,
     sequences: batchSequences(shape.batch, shape.tokens, shape.segments),
   });
 
@@ -35,7 +37,10 @@ describeOnWebgpu('routing of rows', (backend) => {
       const gathered = await runOp({ x }, (t) => ({ y: routeGather(t['x']!, plan) }), { y: dCopies });
       expectToMatch(gathered, runOracle({ x }, gatherOracle(expected.source), { y: dCopies }));
       const mixed = await runOp({ o, weights }, (t) => ({ y: routeMix(t as never, plan) }), { y: dy });
-      expectToMatch(mixed, runOracle({ o, weights }, mixOracle(expected.position, shape.chosen), { y: dy }));
+      expectToMatch(
+        mixed,
+        runOracle({ o, weights }, mixOracle(expected.position, copiesOf(shape)), { y: dy }),
+      );
     }
   });
 

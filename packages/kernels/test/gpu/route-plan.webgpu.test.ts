@@ -1,7 +1,7 @@
 import { describeOnWebgpu } from '@mnemix/testkit';
-import { closeBackend, fill, memory, openBackend, tidy, type Tensor } from '@mnemix/tensor';
+import { closeBackend, memory, openBackend, tidy, type Tensor } from '@mnemix/tensor';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { batchSequences, routePlan, withShared, type RoutePlan } from '../../src/index.ts';
+import { batchSequences, routePlan, type RoutePlan } from '../../src/index.ts';
 import { int32, poison } from '../op-cases.ts';
 import { choicesOf, planOf, routeCases, type RouteCase } from '../route-cases.ts';
 import { countStockPrograms } from './stock-programs.ts';
@@ -34,6 +34,7 @@ const cases: readonly RouteCase[] = [
 const make = (shape: RouteCase, choices: readonly number[]): RoutePlan =>
   routePlan(int32(choices, [shape.batch * shape.tokens, shape.chosen]), {
     memories: shape.memories,
+    shared: shape.shared ?? false,
     sequences: batchSequences(shape.batch, shape.tokens, shape.segments),
   });
 
@@ -61,19 +62,6 @@ describeOnWebgpu('routePlan', (backend) => {
     for (const [name, x] of Object.entries(plan)) found[name] = Array.from(await x.data());
     expect(found).toEqual(planOf(shape, choices));
     for (const x of Object.values(plan)) x.dispose();
-  });
-
-  it('adds the choice of a shared memory', async () => {
-    for (const rows of [1, 3, 70]) {
-      const first = Array.from({ length: rows }, (_, row) => row % 5);
-      const choices = int32(first, [rows, 1]);
-      const weights = fill([rows, 1], 0.5);
-      await poison([[rows, 2]]);
-      const all = withShared({ choices, weights }, 5);
-      expect(Array.from(await all.choices.data())).toEqual(first.flatMap((memory) => [memory, 5]));
-      expect(Array.from(await all.weights.data())).toEqual(first.flatMap(() => [0.5, 1]));
-      for (const x of [choices, weights, all.choices, all.weights]) x.dispose();
-    }
   });
 
   it('goes without stock kernels and leaves nothing behind', () => {

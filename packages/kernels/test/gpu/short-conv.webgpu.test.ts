@@ -1,7 +1,7 @@
 import { describeOnWebgpu, rows } from '@mnemix/testkit';
 import { closeBackend, openBackend } from '@mnemix/tensor';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { batchSequences, shortConv } from '../../src/index.ts';
+import { batchSequences, shortConv, shortConvs } from '../../src/index.ts';
 import { expectToMatch, runOp, runOracle, toTensor, type Arrays } from '../op-cases.ts';
 import { shortConvCases, shortConvInputs, shortConvOracle, type ShortConvCase } from '../short-conv-cases.ts';
 import { countStockPrograms } from './stock-programs.ts';
@@ -75,6 +75,54 @@ describeOnWebgpu('shortConv', (backend) => {
       expect([...first.outputs['y']!.data, ...second.outputs['y']!.data]).toEqual([...outputs['y']!.data]);
       expect(second.outputs['state']).toEqual(outputs['state']);
     }
+  });
+
+  /** Of other widths, the second without an activation. */
+  const several = ({ channels, ...shape }: ShortConvCase): ShortConvCase[] =>
+    [channels, 2 * channels, channels].map((own) => ({ ...shape, channels: own }));
+
+  it.each([
+    { of: 'with biases and states', shape: cases[5] as ShortConvCase, isBare: false },
+    { of: 'bare', shape: { ...(cases[5] as ShortConvCase), channels: 4 }, isBare: true },
+    { of: 'of more channels than a workgroup has', shape: cases.at(-1) as ShortConvCase, isBare: true },
+  ])('does several at once, $of', async ({ shape, isBare }) => {
+    const parts = several(shape).map((part, i) => {
+      const { dy, dState, x, weight, bias, initialState } = shortConvInputs(part);
+      const inputs: Arrays = isBare ? { x, weight } : { x, weight, bias, initialState };
+      const activation = i === 1 ? ('none' as const) : ('silu' as const);
+      const upstream: Arrays = { y: dy, state: dState };
+      return {
+        inputs,
+        activation,
+        upstream,
+        wanted: runOracle(inputs, shortConvOracle(part, activation), upstream),
+      };
+    });
+    const numbered = (all: readonly Arrays[]): Arrays =>
+      Object.fromEntries(
+        all.flatMap((own, i) => Object.entries(own).map(([name, x]) => [`${i} ${name}`, x])),
+      );
+    const sequences = batchSequences(shape.batch, shape.tokens, shape.segments);
+    const actual = await runOp(
+      numbered(parts.map(({ inputs }) => inputs)),
+      (given) => {
+        const made = shortConvs(
+          parts.map(({ inputs, activation }, i) => ({
+            ...Object.fromEntries(Object.keys(inputs).map((name) => [name, given[`${i} ${name}`]])),
+            activation,
+          })) as never,
+          { sequences },
+        );
+        return Object.fromEntries(
+          made.flatMap((own, i) => Object.entries(own).map(([name, x]) => [`${i} ${name}`, x])),
+        );
+      },
+      numbered(parts.map(({ upstream }) => upstream)),
+    );
+    expectToMatch(actual, {
+      outputs: numbered(parts.map(({ wanted }) => wanted.outputs)),
+      gradients: numbered(parts.map(({ wanted }) => wanted.gradients)),
+    });
   });
 
   it('goes without stock kernels, and gives the same bits every time', async () => {

@@ -7,9 +7,12 @@ import { deltaRuleCases } from './delta-rule.ts';
 import { diagonalDecayCases } from './diagonal-decay.ts';
 import { diagonalPlusLowRankCases } from './diagonal-plus-low-rank.ts';
 import { eideticCases } from './eidetic.ts';
+import { embeddingCases } from './embedding.ts';
+import { l2NormCases } from './l2-norm.ts';
 import { linearityCases } from './linearity.ts';
 import { matMulCases } from './mat-mul.ts';
 import { normCases } from './norms.ts';
+import { rotaryCases } from './rotary.ts';
 import { routingCases } from './routing.ts';
 import { shortConvCases } from './short-conv.ts';
 import { swiGluCases } from './swi-glu.ts';
@@ -23,7 +26,10 @@ export const families = {
   norms: normCases,
   shortConv: shortConvCases,
   diagonalPlusLowRank: diagonalPlusLowRankCases,
+  l2Norm: l2NormCases,
   swiGlu: swiGluCases,
+  rotary: rotaryCases,
+  embedding: embeddingCases,
   crossEntropy: crossEntropyCases,
   adamW: adamWCases,
   routing: routingCases,

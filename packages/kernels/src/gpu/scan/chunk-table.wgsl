@@ -15,23 +15,34 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read_write> sequenceChunks: array<vec2u>;
 @group(0) @binding(4) var<uniform> sizes: Uniforms;
 
+fn lengthOf(sequence: u32) -> u32 {
+  return select(0, u32(lengths[min(sequence, sizes.sequences - 1)]), sequence < sizes.sequences);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  var chunk = vec4u();
+  var sequence = 0u;
+  var index = 0u;
+  var tokens = 0u;
   var first = 0u;
-  for (var s = 0u; s < sizes.sequences; s++) {
-    let length = u32(lengths[s]);
-    let count = (length + chunkSize - 1) / chunkSize;
-    if (id.x == s) {
-      sequenceChunks[s] = vec2u(first, count);
+  for (var s = 0u; s < sizes.sequences; s += 4) {
+    // A loop waits for what it reads: four at once.
+    let own = vec4u(lengthOf(s), lengthOf(s + 1), lengthOf(s + 2), lengthOf(s + 3));
+    let counts = (own + chunkSize - 1) / chunkSize;
+    for (var i = 0u; i < 4; i++) {
+      if (id.x == s + i && id.x < sizes.sequences) {
+        sequenceChunks[id.x] = vec2u(first, counts[i]);
+      }
+      if (id.x >= first && id.x < first + counts[i]) {
+        sequence = s + i;
+        index = id.x - first;
+        tokens = min(chunkSize, own[i] - index * chunkSize);
+      }
+      first += counts[i];
     }
-    if (id.x >= first && id.x < first + count) {
-      let index = id.x - first;
-      chunk = vec4u(u32(starts[s]) + index * chunkSize, min(chunkSize, length - index * chunkSize), s, index);
-    }
-    first += count;
   }
   if (id.x < sizes.chunks) {
-    chunks[id.x] = chunk;
+    let start = u32(starts[sequence]) + index * chunkSize;
+    chunks[id.x] = select(vec4u(), vec4u(start, tokens, sequence, index), tokens > 0);
   }
 }

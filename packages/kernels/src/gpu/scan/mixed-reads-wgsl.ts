@@ -14,6 +14,12 @@ export interface MixedReads {
   readonly transposed: boolean;
   readonly toEnd: boolean;
   readonly pairs: Pairs;
+  /** No pair of a token with itself. */
+  readonly strict?: boolean;
+  /** Rows of w are multiplied with −`strengths`. */
+  readonly weakened?: boolean;
+  /** What z has by way of the state, unless left out; `adds`: what is in it already. */
+  readonly from?: 'states' | 'nothing' | 'z';
 }
 
 const PAIR_STRIDE = CHUNK + PADDING;
@@ -32,7 +38,18 @@ export const mixedReadsBytes = ({ inner, outer, pairs }: MixedReads): number =>
  * x, y and then w are in workgroup memory, S comes from the states' fragments as it is, and sums stay in fragments to the end.
  * A workgroup is four subgroups, each with a quarter of z's columns.
  */
-export function mixedReadsWgsl({ inner, outer, transposed, toEnd, pairs }: MixedReads): string {
+export function mixedReadsWgsl({
+  inner,
+  outer,
+  transposed,
+  toEnd,
+  pairs,
+  strict = false,
+  weakened = false,
+  from = 'states',
+}: MixedReads): string {
+  const after = strict ? ['>', '<'] : ['>=', '<='];
+  const meets = toEnd ? `j ${after[0]} i` : `j ${after[1]} i`;
   const invocations = 128;
   const stride = { x: inner + PADDING, y: Math.max(inner, outer) + PADDING };
   const columns = outer / 4 / FRAGMENT;
@@ -44,7 +61,14 @@ export function mixedReadsWgsl({ inner, outer, transposed, toEnd, pairs }: Mixed
   const unitsOfState = (values * FRAGMENT) / STATE_COLUMNS;
   const unitOfState = (n: number | string): string => `exp2(f32(states[unit0 + 2 * (${n})]))`;
 
-  const bring = (name: string, width: number, array: string, rowStride: number, unit: string): string => {
+  const bring = (
+    name: string,
+    width: number,
+    array: string,
+    rowStride: number,
+    unit: string,
+    factor?: string,
+  ): string => {
     const quads = width / 4;
     const passes = (CHUNK * quads) / invocations;
     const batch = Math.min(passes, 8);
@@ -56,7 +80,7 @@ export function mixedReadsWgsl({ inner, outer, transposed, toEnd, pairs }: Mixed
       batch,
       (p) => `{
       let row = ${at(p)};
-      let values = select(vec4f(), raw${p}, row < chunk.tokens);
+      let values = select(vec4f(), ${factor ? `${factor} * ` : ''}raw${p}, row < chunk.tokens);
       let unit = unitOf(subgroupMax(largestOf(values)));
       if (local % ${quads} == 0) {
         ${unit};
@@ -67,6 +91,10 @@ export function mixedReadsWgsl({ inner, outer, transposed, toEnd, pairs }: Mixed
   }`;
     });
   };
+
+  const weakening = weakened
+    ? '-strengths[(chunk.start + min(row, chunk.tokens - 1)) * sizes.heads + head]'
+    : undefined;
 
   // A subgroup has 32 × 32 pairs, which one of the four has nothing of.
   const pairFragments = [0, 1].flatMap((r) => [0, 1].map((c) => ({ r, c, name: `pair${r}${c}` })));
@@ -99,7 +127,7 @@ export function mixedReadsWgsl({ inner, outer, transposed, toEnd, pairs }: Mixed
       if (gate == scalarGate) {
         value *= decayBetween(tokenSums[i], tokenSums[j]);
       }
-      pairs[i * ${PAIR_STRIDE} + j] = f16(select(0f, value, ${toEnd ? 'j >= i' : 'j <= i'}));
+      pairs[i * ${PAIR_STRIDE} + j] = f16(select(0f, value, ${meets}));
     }`,
     )}
   }
@@ -143,13 +171,13 @@ export function mixedReadsWgsl({ inner, outer, transposed, toEnd, pairs }: Mixed
     var found = 0u;
     ${times(8, (n) => `found = max(found, largestOf(given${n}));`)}
     results[subgroup] = bitcast<f32>(subgroupMax(found));
-    ${foundX}
+    ${from === 'states' ? foundX : ''}
   }
   workgroupBarrier();
   let most = subgroupMax(max(unitY[lane], unitY[lane + 32]));
   let inverseMost = inverseOf(most);
   let unitPairs = unitOf(bitcast<u32>(max(max(results[0], results[1]), max(results[2], results[3]))));
-${keepX}
+${from === 'states' ? keepX : ''}
   {
     let inversePairs = inverseOf(unitPairs);
     ${times(8, (n) =>
@@ -194,6 +222,15 @@ ${keepX}
     )}
   }`,
   );
+  const bringZ = `if (chunk.tokens == 64) {
+    let z0 = (chunk.start * sizes.heads + head) * ${outer} + column0;
+    ${sums
+      .map(
+        ({ r, c, name }) =>
+          `${name} = subgroupMatrixScalarMultiply(subgroupMatrixLoad<Sums, row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer} + ${16 * c}, sizes.heads * ${outer}), 1 / unit);`,
+      )
+      .join('\n')}
+  }`;
   const deliverWhole = sums
     .map(
       ({ r, c, name }) =>
@@ -210,7 +247,7 @@ ${keepX}
     (n) => `{
     let i = ${16 * r + 2 * n} + lane / 16;
     if (i < chunk.tokens) {
-      z[((chunk.start + i) * sizes.heads + head) * ${outer} + column0 + ${16 * c} + lane % 16] = unit * results[256 * subgroup + ${32 * n} + lane];
+      z[((chunk.start + i) * sizes.heads + head) * ${outer} + column0 + ${16 * c} + lane % 16] ${from === 'z' ? '+=' : '='} unit * results[256 * subgroup + ${32 * n} + lane];
     }
   }`,
   )}
@@ -219,7 +256,10 @@ ${keepX}
     .join('\n');
 
   const lastUnit = unitOfState(transposed ? unitsOfState - 1 : `column0 / ${STATE_COLUMNS}`);
-  const decayX = `
+  const decayX =
+    from !== 'states'
+      ? ''
+      : `
   if (gate == scalarGate) {
     ${times(passesX, (p) => putHalves('rowsX', `${rowOfX(p)} * ${stride.x} + local % ${inner / 4} * 4`, `rowDecays[${rowOfX(p)}] * inverseOf(unitRows) * x${p}`))}
   }`;
@@ -276,7 +316,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   }`
   }
   ${pairs === 'made' ? bring('y', inner, 'rowsY', stride.y, 'unitY[row] = unit') : ''}
-  ${pairs === 'given' ? readPairs + readRowsX + bring('w', outer, 'rowsY', stride.y, 'unitY[row] = unit') : ''}
+  ${pairs === 'given' ? readPairs + (from === 'states' ? readRowsX : '') + bring('w', outer, 'rowsY', stride.y, 'unitY[row] = unit', weakening) : ''}
   workgroupBarrier();
   ${
     pairs === 'given'
@@ -288,7 +328,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     pairs === 'made'
       ? `${makePairs}
   workgroupBarrier();
-  ${bring('w', outer, 'rowsY', stride.y, 'unitY[row] *= unit')}
+  ${bring('w', outer, 'rowsY', stride.y, 'unitY[row] *= unit', weakening)}
   ${decayX}
   workgroupBarrier();`
       : ''
@@ -304,12 +344,12 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   }
 
   ${sums.map(({ name }) => `var ${name} = Sums();`).join('\n')}
-  ${stateProduct}
+  ${from === 'states' ? stateProduct : ''}
   ${
     pairs === 'none'
       ? `let unit = sizes.stateScale * ${lastUnit} * unitRows;`
       : `let unit = sizes.scoreScale * most * ${pairs === 'given' ? 'unitPairs' : 'unitRows'};
-  ${rescale(`sizes.stateScale * ${lastUnit} * unitRows / unit`)}
+  ${from === 'states' ? rescale(`sizes.stateScale * ${lastUnit} * unitRows / unit`) : from === 'z' ? bringZ : ''}
   ${pairProduct}`
   }
   if (chunk.tokens == 64) {

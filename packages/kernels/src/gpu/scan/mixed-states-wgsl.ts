@@ -8,17 +8,14 @@ export const mixedStatesBytes = ({ dk }: { dk: number }): number =>
 export interface MixedStates {
   readonly dk: number;
   readonly dv: number;
-  /** The states are gradients, and what passes from chunk to chunk is wanted: see `passing` in the text. */
-  readonly passing: boolean;
 }
 
 /**
  * As states.wgsl, S ← e^{b_C} S + (X ⊙ decay)ᵀ Y from chunk to chunk: a workgroup has 32 columns of one sequence's and head's
  * state in registers, 256 invocations. The states at the chunks' borders are kept as f16, fragment by fragment, divided by a power
- * of two for 32 columns. Of gradients, `passing` [chunk, head, dv / 16, dk] gets Σ S ⊙ dS of the border in front of the chunk, of
- * each row and 16 columns.
+ * of two for 32 columns.
  */
-export function mixedStatesWgsl({ dk, dv, passing }: MixedStates): string {
+export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
   const invocations = 256;
   const fragments = dk / FRAGMENT;
   const held = { x: (CHUNK * dk) / 4 / invocations, y: (CHUNK * STATE_COLUMNS) / 4 / invocations };
@@ -51,24 +48,6 @@ export function mixedStatesWgsl({ dk, dv, passing }: MixedStates): string {
   const own = (fragments * 2) / 8;
   const place = (f: number): [string, string] =>
     own === 2 ? ['subgroup', String(f)] : ['subgroup / 2', 'subgroup % 2'];
-
-  // Behind the update, so that it is of the border in front of the chunk.
-  const bringEntering = `
-    let enteringAt = (chunkIndex * sizes.heads + head) * ${block} + (column0 / 16 + local / 128) * 128 + local % 128;
-    ${times(fragments, (i) => `let entering${i} = entering[enteringAt + ${i * (dv / FRAGMENT) * 128}];`)}
-    let enteringUnit = exp2(unpack2x16float(entering[(chunkIndex * sizes.heads + head) * ${block} + ${(dk * dv) / 2} + group.x]).x);`;
-  const leavePassing = times(
-    fragments,
-    (i) => `{
-      var product = enteringUnit * dot(state${i}, unpack2x16float(entering${i}));
-      product += subgroupShuffleXor(product, 1);
-      product += subgroupShuffleXor(product, 2);
-      product += subgroupShuffleXor(product, 4);
-      if (local % 8 == 0) {
-        passing[((chunkIndex * sizes.heads + head) * ${dv / FRAGMENT} + 2 * group.x + local / 128) * ${dk} + stateRow + ${i * FRAGMENT}] = product;
-      }
-    }`,
-  );
 
   return `${mixedCommon}
 
@@ -183,7 +162,6 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
         whole = sums[(start + tokens - 1) * sizes.heads + head];
       }
     }
-    ${passing ? bringEntering : ''}
     workgroupBarrier();
 
     ${times(own, (f) => `var product${f} = Sums();`)}
@@ -210,7 +188,6 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       state${i} = kept * state${i} + unit * vec2f(products[at], products[at + 1]);
     }`,
     )}
-    ${passing ? leavePassing : ''}
   }
 
   ${times(fragments, (i) => `last[statePair + ${(i * FRAGMENT * dv) / 2}] = state${i};`)}

@@ -1,18 +1,25 @@
 // The stages of a scan on matrix units: operands f16, sums f32. See mixed-operands.ts.
 import type { GpuDispatch, GpuPlan } from '../kernel.ts';
+import { subgroupsHeading } from '../matrix-units.ts';
+import channelGateGradientWgsl from './channel-gate-gradient.wgsl';
 import { mixedHeading, mixedStateHalves, STATE_COLUMNS } from './mixed-operands.ts';
+import { mixedScoresBytes, mixedScoresWgsl } from './mixed-scores-wgsl.ts';
 import { mixedReadsBytes, mixedReadsWgsl } from './mixed-reads-wgsl.ts';
 import { mixedStatesBytes, mixedStatesWgsl } from './mixed-states-wgsl.ts';
+import { MIXED_PULL_BYTES, mixedPullWgsl } from './mixed-pull-wgsl.ts';
+import { mixedVectorScoresBytes, mixedVectorScoresWgsl } from './mixed-vector-scores-wgsl.ts';
 import { read, written } from './stage.ts';
-import { chunkStage, type Border, type ScanSizes } from './stages.ts';
+import { chunkStage, tilesOf, type Border, type ScanSizes } from './stages.ts';
+import passingWgsl from './passing.wgsl';
+import tokenGateGradientWgsl from './token-gate-gradient.wgsl';
 
 /** Of heads, that the texts are written for. */
 const WIDTHS = [64, 128];
 const INVOCATIONS = 256;
-/** Storage buffers of states with `passing`. */
+/** Storage buffers of the stage that has the most. */
 const MOST_BUFFERS = 10;
 
-export function isForMixed({ dk, dv }: ScanSizes, { limits, features }: GPUDevice): boolean {
+export function isForMixed({ dk, dv, gate }: ScanSizes, { limits, features }: GPUDevice): boolean {
   const widest = { inner: dk, outer: dv, transposed: false, toEnd: false, pairs: 'made' } as const;
   return (
     features.has('subgroups') &&
@@ -20,7 +27,12 @@ export function isForMixed({ dk, dv }: ScanSizes, { limits, features }: GPUDevic
     WIDTHS.includes(dv) &&
     limits.maxStorageBuffersPerShaderStage >= MOST_BUFFERS &&
     limits.maxComputeInvocationsPerWorkgroup >= INVOCATIONS &&
-    limits.maxComputeWorkgroupStorageSize >= Math.max(mixedStatesBytes({ dk }), mixedReadsBytes(widest))
+    limits.maxComputeWorkgroupStorageSize >=
+      Math.max(
+        mixedStatesBytes({ dk }),
+        mixedReadsBytes(widest),
+        ...(gate === 'vector' ? [MIXED_PULL_BYTES, mixedVectorScoresBytes(dk), mixedScoresBytes(dv)] : []),
+      )
   );
 }
 
@@ -41,19 +53,17 @@ interface States {
   /** What X is decayed to. */
   readonly to: Border;
   readonly scale: number;
-  /** The states that enter, where `states` are their gradients and `passing` is wanted. */
-  readonly entering?: string | undefined;
 }
 
 /** As `states` of stages.ts. */
 export const mixedStates = (
   sizes: ScanSizes,
-  { x, y, initial, states, last, to, scale, entering }: States,
+  { x, y, initial, states, last, to, scale }: States,
 ): GpuDispatch =>
   chunkStage(sizes, {
-    name: `ScanStates mixed ${sizes.dk} ${sizes.dv}${entering ? ' with passing' : ''}`,
+    name: `ScanStates mixed ${sizes.dk} ${sizes.dv}`,
     heading: mixedHeading,
-    parts: [() => mixedStatesWgsl({ dk: sizes.dk, dv: sizes.dv, passing: entering !== undefined })],
+    parts: [() => mixedStatesWgsl({ dk: sizes.dk, dv: sizes.dv })],
     bindings: {
       sequenceChunks: read('sequenceChunks', 'vec2u'),
       x: read(x, 'vec4f'),
@@ -61,23 +71,15 @@ export const mixedStates = (
       initial: read(initial ?? x, 'vec2f'),
       states: written(states, 'u32'),
       last: written(last, 'vec2f'),
-      ...(entering && {
-        entering: read(entering, 'u32'),
-        passing: written('passing'),
-      }),
     },
     told: { to, stateScale: scale, extra: Number(initial !== undefined) + 2 * Number(to === 'start') },
     workgroups: [sizes.dv / STATE_COLUMNS, sizes.heads, sizes.count],
   });
 
-/** Of `mixedStates`. */
-export const passingScratch = ({ chunks, heads, dk, dv }: ScanSizes): NonNullable<GpuPlan['scratch']> => ({
-  passing: { shape: [chunks, heads, dv / 16, dk] },
-});
-
 interface Reads {
   readonly x: string;
-  readonly states: string;
+  /** None, if z has nothing by way of them. */
+  readonly states: string | undefined;
   /** Scores are made of x and y, or given, or there are none. */
   readonly pairs:
     | { readonly y: string; readonly w: string }
@@ -87,30 +89,191 @@ interface Reads {
   readonly to: Border;
   /** z is as wide as the keys. */
   readonly transposed: boolean;
-  readonly stateScale: number;
+  readonly stateScale?: number;
   readonly scoreScale: number;
+  /** Pairs of different tokens alone. */
+  readonly strict?: boolean | undefined;
+  /** What −w is multiplied with, by rows. */
+  readonly strengths?: string | undefined;
+  /** To what is in z already. */
+  readonly adds?: boolean | undefined;
 }
 
 /** As `scores` and `reads` of stages.ts. */
 export const mixedReads = (
   sizes: ScanSizes,
-  { x, states, pairs, z, to, transposed, stateScale, scoreScale }: Reads,
+  {
+    x,
+    states,
+    pairs,
+    z,
+    to,
+    transposed,
+    stateScale = 1,
+    scoreScale,
+    strict = false,
+    strengths,
+    adds = false,
+  }: Reads,
 ): GpuDispatch => {
   const [inner, outer] = transposed ? [sizes.dv, sizes.dk] : [sizes.dk, sizes.dv];
   const kind = pairs === undefined ? 'none' : 'y' in pairs ? 'made' : 'given';
-  const form = { inner, outer, transposed, toEnd: to === 'end', pairs: kind } as const;
+  const weakened = strengths !== undefined;
+  const from = states !== undefined ? 'states' : adds ? 'z' : 'nothing';
+  const form = {
+    inner,
+    outer,
+    transposed,
+    toEnd: to === 'end',
+    pairs: kind,
+    strict,
+    weakened,
+    from,
+  } as const;
+  const special = [...(strict ? ['strict'] : []), ...(weakened ? ['weakened'] : []), `from ${from}`];
   return chunkStage(sizes, {
-    name: `ScanReads mixed ${inner} ${outer} ${transposed ? 'of keys' : 'of values'} to ${to}, pairs ${kind}`,
+    name: `ScanReads mixed ${inner} ${outer} ${transposed ? 'of keys' : 'of values'} to ${to}, pairs ${kind}, ${special.join(', ')}`,
     heading: mixedHeading,
     parts: [() => mixedReadsWgsl(form)],
     bindings: {
       x: read(x, 'vec4f'),
       ...(pairs && ('y' in pairs ? { y: read(pairs.y, 'vec4f') } : { scores: read(pairs.scores, 'vec4f') })),
       ...(pairs && { w: read(pairs.w, 'vec4f') }),
-      states: read(states, 'f16'),
+      ...(states !== undefined && { states: read(states, 'f16') }),
+      ...(strengths !== undefined && { strengths: read(strengths) }),
       z: written(z),
     },
     told: { to, stateScale, scoreScale },
     workgroups: [1, sizes.heads, sizes.chunks],
   });
 };
+
+interface Scores {
+  /** With the scores that they make. */
+  readonly x: Readonly<Record<string, string>>;
+  readonly y: string;
+  readonly width: number;
+}
+
+/** Of x and earlier y, one or two kinds of x. See mixed-scores-wgsl.ts. */
+export const mixedScores = (sizes: ScanSizes, { x, y, width }: Scores): GpuDispatch => {
+  const kinds = Object.entries(x);
+  const readers = kinds.length === 2 ? 2 : 1;
+  return chunkStage(sizes, {
+    name: `Scan mixed scores ${width}, of ${readers}`,
+    heading: mixedHeading,
+    parts: [() => mixedScoresWgsl({ width, readers })],
+    bindings: {
+      ...Object.fromEntries(kinds.map(([tensor], n) => [`x${n}`, read(tensor, 'vec4f')])),
+      y: read(y, 'vec4f'),
+      ...Object.fromEntries(kinds.map(([, made], n) => [`scores${n}`, written(made)])),
+    },
+    workgroups: [1, sizes.heads, sizes.chunks],
+  });
+};
+
+interface VectorScores {
+  readonly x: string;
+  readonly y: string;
+  readonly scores: string;
+}
+
+/** Of x and earlier y, decayed by a gate for each channel. See mixed-vector-scores-wgsl.ts. */
+export const mixedVectorScores = (sizes: ScanSizes, { x, y, scores }: VectorScores): GpuDispatch =>
+  chunkStage(sizes, {
+    name: `Scan mixed vector scores ${sizes.dk}`,
+    heading: mixedHeading,
+    parts: [() => mixedVectorScoresWgsl(sizes.dk)],
+    bindings: {
+      q: read(x, 'vec4f'),
+      k: read(y, 'vec4f'),
+      logDecay: read('logDecay', 'vec4f'),
+      scores: written(scores),
+    },
+    workgroups: [1, sizes.heads, sizes.chunks],
+  });
+
+interface Pull {
+  readonly scores: string;
+  readonly y: string;
+  readonly z: string;
+  readonly to: Border;
+  readonly scale: number;
+  /** Pairs of different tokens alone. */
+  readonly strict?: boolean | undefined;
+  /** What −y is multiplied with, by rows. */
+  readonly strengths?: string | undefined;
+  /** To z as it is; else it is decayed. */
+  readonly adds?: boolean | undefined;
+}
+
+/** What z gets by way of scores from the tokens of the chunk, with a gate for each channel. See mixed-pull-wgsl.ts. */
+export const mixedPull = (
+  sizes: ScanSizes,
+  { scores, y, z, to, scale, strict = false, strengths, adds = false }: Pull,
+): GpuDispatch => {
+  const weakened = strengths !== undefined;
+  const special = [
+    ...(strict ? ['strict'] : []),
+    ...(weakened ? ['weakened'] : []),
+    ...(adds ? ['adds'] : []),
+  ];
+  return chunkStage(sizes, {
+    name: ['Scan mixed pull to', to, ...special].join(' '),
+    heading: mixedHeading,
+    parts: [() => mixedPullWgsl({ toEnd: to === 'end', strict, weakened, adds })],
+    bindings: {
+      scores: read(scores, 'vec4f'),
+      y: read(y, 'vec2f'),
+      logDecay: read('logDecay', 'vec2f'),
+      ...(strengths !== undefined && { strengths: read(strengths) }),
+      z: written(z, 'vec2f'),
+    },
+    told: { to, scoreScale: scale },
+    workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
+  });
+};
+
+interface GateGradient {
+  /** Of the scan. */
+  readonly name: string;
+  /** Text of `flowOf(row, at)`: of an element of a row, what readers are multiplied with their gradients, less what writers are. */
+  readonly flow: string;
+  /** Tensors of keys' rows that it reads. */
+  readonly of: readonly string[];
+  /** Tensors of one value a row. */
+  readonly ofRows?: Readonly<Record<string, string>>;
+  readonly initial: string | undefined;
+}
+
+/** Gradient of the gates from gradients of keys, and from the states between chunks. */
+export function mixedGateGradient(
+  sizes: ScanSizes,
+  { name, flow, of, ofRows = {}, initial }: GateGradient,
+): GpuDispatch[] {
+  if (sizes.gate === 'none') return [];
+  const isVector = sizes.gate === 'vector';
+  const element = isVector ? 'f32' : 'vec4f';
+  return [
+    chunkStage(sizes, {
+      name: `${name} ${isVector ? 'channel' : 'token'} gate gradient`,
+      ...(!isVector && { heading: subgroupsHeading }),
+      parts: [
+        passingWgsl,
+        isVector ? channelGateGradientWgsl : tokenGateGradientWgsl,
+        flow.replace('ELEMENT', element),
+      ],
+      bindings: {
+        ...Object.fromEntries(of.map((tensor) => [tensor, read(tensor, element)])),
+        ...Object.fromEntries(Object.entries(ofRows).map(([as, tensor]) => [as, read(tensor)])),
+        states: read('states', 'u32'),
+        dStates: read('dStates', 'u32'),
+        initial: read(initial ?? 'dInitialState', 'vec2f'),
+        dInitial: read('dInitialState', 'vec2f'),
+        dLogDecay: written('dLogDecay'),
+      },
+      told: { extra: Number(initial !== undefined) },
+      workgroups: [isVector ? tilesOf(sizes.dk) : 1, sizes.heads, sizes.chunks],
+    }),
+  ];
+}

@@ -1,7 +1,6 @@
 // The stages that scans in chunks are made of: dispatches between named tensors.
 import { f32, u32, type GpuDispatch, type Uniform } from '../kernel.ts';
 import chunkTableWgsl from './chunk-table.wgsl';
-import clearRowsWgsl from './clear-rows.wgsl';
 import decayWgsl from './decay.wgsl';
 import productWgsl from './product.wgsl';
 import readsWgsl from './reads.wgsl';
@@ -124,14 +123,6 @@ export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
   return [table, sums];
 }
 
-/** 0 in the rows of x [rows, width] that belong to no sequence. */
-export const clearRows = (x: string, rows: number, width: number): GpuDispatch => ({
-  kernel: { name: 'ClearRows', wgsl: clearRowsWgsl, bindings: ['read', 'write'] },
-  buffers: ['rowSequence', x],
-  uniforms: [u32(rows), u32(width)],
-  workgroups: [Math.min(rows, 4096)],
-});
-
 /** Which border of its chunk a token looks to: reads to the start, writes to the end. */
 export type Border = 'start' | 'end';
 
@@ -165,6 +156,9 @@ export const states = (sizes: ScanSizes, { x, y, initial, states, last, to, scal
     told: { to, stateScale: scale, extra: Number(initial !== undefined) + 2 * Number(to === 'start') },
     workgroups: [tilesOf(sizes.dk) * tilesOf(sizes.dv), sizes.heads, sizes.count],
   });
+
+/** Of all pairs of a chunk's tokens. */
+export const scoresOf = ({ chunks, heads }: ScanSizes) => ({ shape: [chunks, heads, 64, 64] });
 
 /** scores [chunks, H, C, C]: x_i · y_j. */
 export const scores = (

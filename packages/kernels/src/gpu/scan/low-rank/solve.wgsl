@@ -11,12 +11,13 @@
 //
 // Every part is filled up with zeros to whole vectors. `extra` is the width of all of them, in vectors.
 //
-// T is found by substitution: products (I + N)(I + N²)… lose all digits where keys are correlated.
+// T itself is never formed: rows are found by substitution, each from the solved ones before it. Where keys are correlated
+// the rounding of T makes errors two to three times as large, and products (I + N)(I + N²)… lose all digits.
 override turned: bool;
 /** The values of the solution are known: they are Y, and the first part is left out. */
 override isSolved: bool;
 
-/** N, then T, by rows of 16 vectors. */
+/** N, by rows of 16 vectors. */
 var<workgroup> matrix: array<vec4f, 1024>;
 
 fn tokenOf(unknown: u32) -> u32 {
@@ -54,39 +55,6 @@ fn load(chunk: Chunk, chunkIndex: u32, chunks: u32, head: u32, local: u32) {
 fn rowsAt(row: u32, quad: u32) -> mat4x4f {
   let at = row * 16 + quad;
   return mat4x4f(matrix[at], matrix[at + 16], matrix[at + 32], matrix[at + 48]);
-}
-
-/**
- * T = I + N T, 4 rows after 4 rows, in the place of N: an invocation has 4 columns of one of the rows. What rows above have to
- * do with these comes first, then what the 4 have to do with each other.
- */
-fn invert(local: u32) {
-  let quad = local % 16;
-  let r = local / 16;
-  for (var first = 0u; first < 64; first += 4) {
-    let row = first + r;
-    var sum = select(vec4f(), vec4f(1), vec4u(row) == 4 * quad + vec4u(0, 1, 2, 3));
-    for (var m = 0u; m < first / 4; m++) {
-      sum += rowsAt(4 * m, quad) * matrix[row * 16 + m];
-    }
-    let own = rowsAt(first, first / 4);
-    workgroupBarrier();
-    matrix[row * 16 + quad] = sum;
-    workgroupBarrier();
-    let sums = rowsAt(first, quad);
-    let solved1 = sums[1] + own[1].x * sums[0];
-    let solved2 = sums[2] + own[2].x * sums[0] + own[2].y * solved1;
-    let solved3 = sums[3] + own[3].x * sums[0] + own[3].y * solved1 + own[3].z * solved2;
-    workgroupBarrier();
-    if (r == 1) {
-      matrix[row * 16 + quad] = solved1;
-    } else if (r == 2) {
-      matrix[row * 16 + quad] = solved2;
-    } else if (r == 3) {
-      matrix[row * 16 + quad] = solved3;
-    }
-    workgroupBarrier();
-  }
 }
 
 /** A decayed key. To the chunk's start a recall key is decayed as far as it sees, to the end every key is a writer's. */
@@ -127,10 +95,35 @@ fn rightSide(chunk: Chunk, head: u32, unknown: u32, column: u32, isValue: bool) 
   );
 }
 
-/** 4 rows of T times 4 rows of the right side. */
+/** 4 rows of N times 4 solved rows. */
 fn product(row: u32, quad: u32, x: mat4x4f) -> mat4x4f {
-  let t = rowsAt(row, quad);
-  return mat4x4f(x * t[0], x * t[1], x * t[2], x * t[3]);
+  let n = rowsAt(row, quad);
+  return mat4x4f(x * n[0], x * n[1], x * n[2], x * n[3]);
+}
+
+/** 4 rows of which only what they have to do with each other is left to be done. */
+fn substitute(row: u32, x: mat4x4f) -> mat4x4f {
+  let n = rowsAt(row, row / 4);
+  let solved1 = x[1] + n[1].x * x[0];
+  let solved2 = x[2] + n[2].x * x[0] + n[2].y * solved1;
+  let solved3 = x[3] + n[3].x * x[0] + n[3].y * solved1 + n[3].z * solved2;
+  return mat4x4f(x[0], solved1, solved2, solved3);
+}
+
+/** What an invocation has put there. */
+fn solvedRow(chunk: Chunk, head: u32, unknown: u32, vector: u32) -> vec4f {
+  let token = tokenOf(unknown);
+  let row = (chunk.start + min(token, chunk.tokens - 1)) * sizes.heads + head;
+  return select(vec4f(), system[row * sizes.extra + vector], token < chunk.tokens);
+}
+
+fn solvedRows(chunk: Chunk, head: u32, unknown: u32, vector: u32) -> mat4x4f {
+  return mat4x4f(
+    solvedRow(chunk, head, unknown, vector),
+    solvedRow(chunk, head, unknown + 1, vector),
+    solvedRow(chunk, head, unknown + 2, vector),
+    solvedRow(chunk, head, unknown + 3, vector),
+  );
 }
 
 fn put(chunk: Chunk, head: u32, unknown: u32, vector: u32, value: vec4f) {
@@ -147,7 +140,7 @@ fn putRows(chunk: Chunk, head: u32, unknown: u32, vector: u32, rows: mat4x4f) {
   put(chunk, head, unknown + 3, vector, rows[3]);
 }
 
-/** T times the right side. */
+/** 16 rows after 16 rows, an invocation all of its columns'. */
 fn solve(chunk: Chunk, head: u32, local: u32, keyQuads: u32, valueQuads: u32) {
   for (var n = local; n < keyQuads + valueQuads; n += 64) {
     let isValue = n >= keyQuads;
@@ -156,17 +149,28 @@ fn solve(chunk: Chunk, head: u32, local: u32, keyQuads: u32, valueQuads: u32) {
       if (min(tokenOf(first), tokenOf(first + 15)) >= chunk.tokens) {
         continue;
       }
-      var rows0 = mat4x4f();
-      var rows1 = mat4x4f();
-      var rows2 = mat4x4f();
-      var rows3 = mat4x4f();
-      for (var quad = 0u; quad < first / 4 + 4; quad++) {
-        let x = rightSide(chunk, head, 4 * quad, column, isValue);
+      var rows0 = rightSide(chunk, head, first, column, isValue);
+      var rows1 = rightSide(chunk, head, first + 4, column, isValue);
+      var rows2 = rightSide(chunk, head, first + 8, column, isValue);
+      var rows3 = rightSide(chunk, head, first + 12, column, isValue);
+      let own = first / 4;
+      for (var quad = 0u; quad < own; quad++) {
+        let x = solvedRows(chunk, head, 4 * quad, n);
         rows0 += product(first, quad, x);
         rows1 += product(first + 4, quad, x);
         rows2 += product(first + 8, quad, x);
         rows3 += product(first + 12, quad, x);
       }
+      rows0 = substitute(first, rows0);
+      rows1 += product(first + 4, own, rows0);
+      rows2 += product(first + 8, own, rows0);
+      rows3 += product(first + 12, own, rows0);
+      rows1 = substitute(first + 4, rows1);
+      rows2 += product(first + 8, own + 1, rows1);
+      rows3 += product(first + 12, own + 1, rows1);
+      rows2 = substitute(first + 8, rows2);
+      rows3 += product(first + 12, own + 2, rows2);
+      rows3 = substitute(first + 12, rows3);
       putRows(chunk, head, first, n, rows0);
       putRows(chunk, head, first + 4, n, rows1);
       putRows(chunk, head, first + 8, n, rows2);
@@ -196,7 +200,6 @@ fn main(
   } else {
     load(chunk, group.z, groups.z, head, local);
     workgroupBarrier();
-    invert(local);
     solve(chunk, head, local, keyQuads, valueQuads);
   }
 

@@ -30,7 +30,7 @@ import statesWgsl from './states.wgsl';
 import vectorPairsWgsl from './vector-pairs.wgsl';
 
 /** Sequences that are no longer go token by token: one dispatch, which for single tokens moves the state just once. */
-const FEW_TOKENS = 8;
+export const FEW_TOKENS = 8;
 /** Storage buffers of the stages that have the most: in chunks, and token by token for sequences of any and of one length. */
 const MOST_BUFFERS = { chunks: 10, ragged: 12, dense: 10 };
 /** Of reads with dots. */

@@ -1,6 +1,6 @@
 // The text of decayed scores with one gate for each key channel, on matrix units.
-import { PADDING, putHalves, times } from '../gpu/matrix-units.ts';
-import { mixedCommon } from '../gpu/scan/mixed-operands.ts';
+import { PADDING, putHalves, times } from '../matrix-units.ts';
+import { mixedCommon } from './mixed-operands.ts';
 
 /** Rows of a block. */
 const ROWS = 16;

@@ -1,9 +1,9 @@
 // Gradient of one gate a token and head from what queries and keys have in the end: with S the state in front of a chunk and dS its
-// gradient (`passing`),
+// gradient (passing.wgsl),
 //
 //     dg_t = Σ S ⊙ dS − Σ_{i < t} (q_i · dq_i − k_i · dk_i)        over the tokens of the chunk
 //
-// Differences reach no further than a chunk. A workgroup has a chunk's head, each of its subgroups of 32 a row at a time.
+// for readers q and writers k (`flowOf` an element of a row, all readers less all writers). Differences reach no further than a chunk. A workgroup has a chunk's head, each of its subgroups of 32 a row at a time.
 var<workgroup> rowSums: array<f32, 64>;
 var<workgroup> passingSums: array<f32, 8>;
 
@@ -20,8 +20,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   var products: array<f32, 8>;
   for (var n = 0u; n < 8; n++) {
     let token = min(8 * subgroup + n, chunk.tokens - 1);
-    let at = ((chunk.start + token) * sizes.heads + head) * quads + quad;
-    products[n] = dot(q[at], dQ[at]) - dot(k[at], dK[at]);
+    let row = (chunk.start + token) * sizes.heads + head;
+    products[n] = dot(flowOf(row, row * quads + quad), vec4f(1));
   }
   for (var n = 0u; n < 8; n++) {
     let sum = subgroupAdd(select(0f, products[n], local % 32 < quads));
@@ -29,11 +29,20 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       rowSums[8 * subgroup + n] = sum;
     }
   }
-  let size = sizes.keyWidth * sizes.valueWidth / 64;
-  let at0 = (group.z * sizes.heads + head) * size;
   var part = 0f;
-  for (var n = local; n < size; n += 256) {
-    part += dot(passing[at0 + n], vec4f(1));
+  if (chunk.index > 0) {
+    // Pairs of columns, in turn those of every unit.
+    var factors: vec4f;
+    for (var unit = 0u; unit < 4; unit++) {
+      factors[unit] = passingUnit(group.z, head, unit % (sizes.valueWidth / 32));
+    }
+    for (var pair = local; pair < sizes.keyWidth * sizes.valueWidth / 2; pair += 1024) {
+      part += dot(factors, passingBetween(group.z, head, pair, 256));
+    }
+  } else if ((sizes.extra & hasInitial) != 0) {
+    for (var pair = local; pair < sizes.keyWidth * sizes.valueWidth / 2; pair += 256) {
+      part += passingFirst(chunk.sequence, head, 0, pair);
+    }
   }
   let partSum = subgroupAdd(part);
   if (local % 32 == 0) {

@@ -25,7 +25,7 @@ const kernels = new Map<string, GpuKernel>();
 function kernelOf(count: number, pack: 1 | 4): GpuKernel {
   const key = `${count} ${pack}`;
   const kernel: GpuKernel = kernels.get(key) ?? {
-    name: 'GroupedLinear split',
+    name: 'SplitColumns',
     wgsl: packed(textOf(count))[pack],
     bindings: ['read', ...Array.from({ length: count }, () => 'write' as const)],
   };

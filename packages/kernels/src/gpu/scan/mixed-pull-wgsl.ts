@@ -1,6 +1,6 @@
 // The text of pull.wgsl on matrix units.
-import { PADDING, putHalves, times } from '../gpu/matrix-units.ts';
-import { mixedCommon } from '../gpu/scan/mixed-operands.ts';
+import { PADDING, putHalves, times } from '../matrix-units.ts';
+import { mixedCommon } from './mixed-operands.ts';
 
 /** Columns of a workgroup. */
 const COLUMNS = 64;
@@ -10,13 +10,23 @@ const ROWS = 16;
 
 export const MIXED_PULL_BYTES = 2 * STRIDE * (64 + 6 * ROWS) + 16 * 256 + 4 * 64 * COLUMNS + 8 * 128 + 8 * 4;
 
+export interface MixedPull {
+  readonly toEnd: boolean;
+  /** No pair of a token with itself. */
+  readonly strict?: boolean;
+  /** Values are multiplied with −`strengths` of their token. */
+  readonly weakened?: boolean;
+  /** z is decayed already, and takes more. */
+  readonly adds?: boolean;
+}
+
 /**
  * As pull.wgsl, without a bonus and without `gates`. A workgroup has 64 channels of a chunk's head, each of its four subgroups a block
  * of 16 tokens, an invocation two channels. What a token gets from its own block is summed in f32 while the others' values walk
  * to it, decayed on the way; at the block's border they become the operand (f16) that blocks beyond are multiplied with. Blocks have
  * places in the order of the walk, which goes backwards in time for the gradient of writers (`toEnd`).
  */
-export function mixedPullWgsl(toEnd: boolean): string {
+export function mixedPullWgsl({ toEnd, strict = false, weakened = false, adds = false }: MixedPull): string {
   const rows = Array.from({ length: ROWS }, (_, n) => n);
   const order = toEnd ? rows.toReversed() : rows;
   // The decay between the row before in the order and this one.
@@ -86,10 +96,12 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   var decay${n} = logDecay[at${n}];`,
   )}
   let j = local % 16 * 4 + vec4u(0, 1, 2, 3);
-  ${times(8, (n) => `four${n} = select(vec4f(), four${n}, (j <= vec4u(i${n})) & vec4<bool>(i${n} < chunk.tokens));`)}
+  ${times(8, (n) => `four${n} = select(vec4f(), four${n}, (j ${strict ? '<' : '<='} vec4u(i${n})) & vec4<bool>(i${n} < chunk.tokens));`)}
   ${times(
     ROWS,
-    (n) => `value${n} = select(vec2f(), value${n}, first + ${n} < chunk.tokens);
+    (
+      n,
+    ) => `value${n} = select(vec2f(), ${weakened ? `-strengths[(chunk.start + min(first + ${n}, chunk.tokens - 1)) * sizes.heads + head] * ` : ''}value${n}, first + ${n} < chunk.tokens);
   decay${n} = select(vec2f(1), exp(decay${n}), first + ${n} < chunk.tokens);`,
   )}
   {
@@ -174,7 +186,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     (n) => `if (first + ${n} < chunk.tokens) {
     let at = (first + ${n}) * ${COLUMNS} + 2 * lane;
     let others = unit * vec2f(results[at], results[at + 1]);
-    z[at${n}] = walked${n} * (toBorder * z${n} + sizes.scoreScale * others) + sizes.scoreScale * own${n};
+    z[at${n}] = ${adds ? `z${n} + sizes.scoreScale * (walked${n} * others + own${n})` : `walked${n} * (toBorder * z${n} + sizes.scoreScale * others) + sizes.scoreScale * own${n}`};
   }`,
   )}
 }`;

@@ -1,0 +1,232 @@
+// The delta rule in chunks on matrix units: the stages of gpu/scan/low-rank/mixed.ts and gpu/scan/mixed.ts.
+import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
+import {
+  isForMixedLowRank,
+  mixedLowRankStates,
+  mixedRecall,
+  mixedSolve,
+  mixedSolveScratch,
+} from '../gpu/scan/low-rank/mixed.ts';
+import { FEW_TOKENS } from '../gpu/scan/low-rank/stages.ts';
+import {
+  mixedGateGradient,
+  mixedPull,
+  mixedReads,
+  mixedScores,
+  mixedStates,
+  mixedStatesScratch,
+  mixedVectorScores,
+} from '../gpu/scan/mixed.ts';
+import { chunkTable, scoresOf, tableScratch, type Border, type ScanSizes } from '../gpu/scan/stages.ts';
+import { vectorDecay } from '../gpu/scan/vector-decay.ts';
+import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleInputs } from './op.ts';
+
+type Shapes<I = DeltaRuleInputs> = { readonly [Name in keyof I]: readonly number[] };
+type Part = Pick<GpuPlan, 'dispatches' | 'scratch'>;
+
+export const isMixed = (
+  sizes: ScanSizes,
+  { erase }: Shapes,
+  { maxLength, scale }: DeltaRuleAttrs,
+  device: GPUDevice,
+): boolean =>
+  maxLength > FEW_TOKENS &&
+  scale !== 0 &&
+  !sizes.before &&
+  erase === undefined &&
+  isForMixedLowRank(sizes, device);
+
+/** Names of keys by what they do; with a gate for each channel they are decayed ones. */
+const keysOf = ({ gate }: ScanSizes) =>
+  gate === 'vector'
+    ? { q: 'readQ', recalls: 'readK', writes: 'writtenK', scores: 'keyScores' }
+    : { q: 'q', recalls: 'k', writes: 'k', scores: undefined };
+
+/** What both directions begin with. */
+const begin = (
+  sizes: ScanSizes,
+  { q, k }: Shapes,
+): { scratch: NonNullable<GpuPlan['scratch']>; dispatches: GpuDispatch[] } => {
+  const isVector = sizes.gate === 'vector';
+  return {
+    scratch: {
+      ...tableScratch(sizes),
+      ...mixedSolveScratch(sizes),
+      ...mixedStatesScratch(sizes, 'states'),
+      ...(isVector && {
+        readQ: { shape: q },
+        readK: { shape: k },
+        writtenK: { shape: k },
+        scores: scoresOf(sizes),
+        keyScores: scoresOf(sizes),
+      }),
+    },
+    dispatches: isVector
+      ? [
+          ...chunkTable({ ...sizes, gate: 'none' }),
+          vectorDecay(sizes, { keysRead: true, ofChunks: true }),
+          mixedVectorScores(sizes, { x: 'k', y: 'k', scores: 'keyScores' }),
+          mixedVectorScores(sizes, { x: 'q', y: 'k', scores: 'scores' }),
+        ]
+      : chunkTable(sizes),
+  };
+};
+
+export const mixedForward = (sizes: ScanSizes, shapes: Shapes, scale: number): Part => {
+  const keys = keysOf(sizes);
+  const common = { turned: false, beta: shapes.beta && 'beta' };
+  const { scratch, dispatches } = begin(sizes, shapes);
+  return {
+    scratch,
+    dispatches: [
+      ...dispatches,
+      mixedSolve(sizes, { ...common, ...keys, y: 'v' }),
+      mixedLowRankStates(sizes, {
+        initial: shapes.initialState && 'initialState',
+        states: 'states',
+        last: 'state',
+        turned: false,
+      }),
+      mixedRecall(sizes, { ...common, x: keys.recalls, w: 'v', states: 'states', z: 'corrected' }),
+      mixedReads(sizes, {
+        x: keys.q,
+        states: 'states',
+        pairs: { ...(keys.scores ? { scores: 'scores' } : { y: 'k' }), w: 'corrected' },
+        z: 'o',
+        to: 'start',
+        transposed: false,
+        stateScale: scale,
+        scoreScale: scale,
+      }),
+    ],
+  };
+};
+
+export const mixedGradient = (
+  sizes: ScanSizes,
+  shapes: Shapes<DeltaRuleGradientInputs>,
+  scale: number,
+): Part => {
+  const { gate } = sizes;
+  const keys = keysOf(sizes);
+  const common = { turned: true, beta: shapes.beta && 'beta' };
+  const initial = shapes.initialState && 'initialState';
+  const { scratch, dispatches } = begin(sizes, shapes);
+  return {
+    scratch: {
+      ...scratch,
+      ...mixedStatesScratch(sizes, 'dStates'),
+      last: { shape: shapes.dState },
+      dWritten: { shape: shapes.v },
+      dY: { shape: shapes.v },
+      dA: { shape: shapes.k },
+      dWrites: { shape: shapes.k },
+      ...(gate === 'vector' && { dScores: scoresOf(sizes), dKeyScores: scoresOf(sizes) }),
+    },
+    dispatches: [
+      ...dispatches,
+      mixedStates(sizes, {
+        x: keys.writes,
+        y: 'corrected',
+        initial,
+        states: 'states',
+        last: 'last',
+        to: 'end',
+        scale: 1,
+      }),
+      // What is written gets this from the reads of its chunk; the rest comes by way of the state, and of T.
+      mixedReads(sizes, {
+        x: 'k',
+        states: undefined,
+        pairs: { ...(keys.scores ? { scores: 'scores' } : { y: 'q' }), w: 'dO' },
+        z: 'dWritten',
+        to: 'end',
+        transposed: false,
+        scoreScale: scale,
+      }),
+      mixedSolve(sizes, { ...common, ...keys, y: 'dWritten', reads: { q: keys.q, dO: 'dO', scale } }),
+      mixedLowRankStates(sizes, {
+        initial: 'dState',
+        states: 'dStates',
+        last: 'dInitialState',
+        turned: true,
+      }),
+      mixedRecall(sizes, { ...common, x: keys.writes, w: 'dWritten', states: 'dStates', z: 'dY' }),
+      ...keyGradients(sizes, common.beta, scale),
+      ...mixedGateGradient(sizes, {
+        name: `DeltaRule${common.beta ? ' with strengths' : ''}`,
+        flow: FLOW.replace('BETA', common.beta ? 'beta[row]' : '1'),
+        of: ['q', 'k', 'dQ', 'dA', 'dWrites'],
+        ...(common.beta && { ofRows: { beta: common.beta } }),
+        initial,
+      }),
+    ],
+  };
+};
+
+/** A key's gradient: from x by way of the state, and with the scores of x and y from w. */
+interface KeyGradient {
+  readonly x: string;
+  readonly y: string;
+  readonly w: string;
+  readonly z: string;
+  readonly to: Border;
+  /** Of the scores. */
+  readonly scale: number;
+  readonly states?: string;
+  readonly dScores: string;
+  readonly strict?: boolean;
+  readonly strengths?: string | undefined;
+  readonly adds?: boolean;
+}
+
+/** dQ; dA of keys that recall, times −β; dWrites of those that write, from queries and from what is recalled. */
+function keyGradients(sizes: ScanSizes, beta: string | undefined, scale: number): GpuDispatch[] {
+  const reading = { y: 'corrected', w: 'k', to: 'start', states: 'states' } as const;
+  const writing = { x: 'corrected', z: 'dWrites', to: 'end' } as const;
+  const all: readonly KeyGradient[] = [
+    { ...reading, x: 'dO', z: 'dQ', scale, dScores: 'dScores' },
+    { ...reading, x: 'dY', z: 'dA', scale: 1, dScores: 'dKeyScores', strict: true },
+    { ...writing, y: 'dO', w: 'q', scale, dScores: 'dScores', states: 'dStates' },
+    // Keys that recall are −β k.
+    {
+      ...writing,
+      y: 'dY',
+      w: 'k',
+      dScores: 'dKeyScores',
+      strict: true,
+      adds: true,
+      ...(beta === undefined ? { scale: -1 } : { scale: 1, strengths: beta }),
+    },
+  ];
+  const isVector = sizes.gate === 'vector';
+  const products = all
+    .filter(({ states }) => states || !isVector)
+    .map(({ x, y, w, z, to, scale: scoreScale, states, strict, strengths, adds }) =>
+      mixedReads(sizes, {
+        x,
+        states,
+        z,
+        to,
+        // The gradient of the state holds the scale of the queries already.
+        stateScale: to === 'start' ? scoreScale : 1,
+        scoreScale,
+        transposed: true,
+        ...(isVector ? { pairs: undefined } : { pairs: { y, w }, strict, strengths, adds }),
+      }),
+    );
+  if (!isVector) return products;
+  return [
+    ...products,
+    mixedScores(sizes, { x: { dO: 'dScores', dY: 'dKeyScores' }, y: 'corrected', width: sizes.dv }),
+    ...all.map(({ w, z, to, scale: ofScores, dScores, strict, strengths, adds }) =>
+      mixedPull(sizes, { scores: dScores, y: w, z, to, scale: ofScores, strict, strengths, adds }),
+    ),
+  ];
+}
+
+/** Queries read, keys read as −β k, and write. */
+const FLOW = `
+fn flowOf(row: u32, at: u32) -> ELEMENT {
+  return q[at] * dQ[at] - k[at] * (BETA * dA[at] + dWrites[at]);
+}`;

@@ -1,0 +1,104 @@
+// The text of scores.wgsl on matrix units. See mixed-operands.ts.
+import { FRAGMENT, PADDING, putHalves, times } from '../matrix-units.ts';
+import { CHUNK, mixedCommon } from './mixed-operands.ts';
+
+export interface MixedScores {
+  /** Of rows. */
+  readonly width: number;
+  /** Kinds of x that meet y: x0, x1. */
+  readonly readers: 1 | 2;
+}
+
+export const mixedScoresBytes = (width: number): number =>
+  2 * 2 * CHUNK * (width + PADDING) + 4 * 4 * FRAGMENT ** 2 + 2 * 4 * CHUNK;
+
+/**
+ * x_i · y_j of a chunk's head, where j ≤ i; for other pairs there is no telling what. A workgroup is four subgroups, each with 32 × 32
+ * pairs, of which one has nothing to do.
+ */
+export function mixedScoresWgsl({ width, readers }: MixedScores): string {
+  const invocations = 128;
+  const stride = width + PADDING;
+  const quads = width / 4;
+  const passes = (CHUNK * quads) / invocations;
+  const batch = Math.min(passes, 8);
+  const bring = (name: string, array: string, units: string): string =>
+    times(passes / batch, (b) => {
+      const row = (p: number): string => `(local + ${(b * batch + p) * invocations}) / ${quads}`;
+      return `{
+    ${times(batch, (p) => `let raw${p} = ${name}[((chunk.start + min(${row(p)}, chunk.tokens - 1)) * sizes.heads + head) * ${quads} + local % ${quads}];`)}
+    ${times(
+      batch,
+      (p) => `{
+      let row = ${row(p)};
+      let values = select(vec4f(), raw${p}, row < chunk.tokens);
+      let unit = unitOf(subgroupMax(largestOf(values)));
+      if (local % ${quads} == 0) {
+        ${units}[row] = unit;
+      }
+      ${putHalves(array, `row * ${stride} + local % ${quads} * 4`, 'inverseOf(unit) * values')}
+    }`,
+    )}
+  }`;
+    });
+  const fragments = [0, 1].flatMap((r) => [0, 1].map((c) => ({ r, c, name: `pair${r}${c}` })));
+  const reader = (n: number): string => `{
+    ${bring(`x${n}`, 'rowsX', 'unitX')}
+    workgroupBarrier();
+    ${fragments.map(({ name }) => `var ${name} = Sums();`).join('\n')}
+    if (subgroup != 1) {
+      ${times(
+        width / FRAGMENT,
+        (step) => `{
+        ${times(2, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, (row0 + ${16 * r}) * ${stride} + ${16 * step}, ${stride});`)}
+        ${times(2, (c) => `let right${c} = subgroupMatrixLoad<Right, col_major>(&rowsY, (column0 + ${16 * c}) * ${stride} + ${16 * step}, ${stride});`)}
+        ${fragments.map(({ r, c, name }) => `${name} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, ${name});`).join('\n')}
+      }`,
+      )}
+    }
+    ${fragments
+      .map(
+        ({ r, c, name }) => `
+    subgroupMatrixStore<row_major>(&results, 256 * subgroup, ${name}, 16);
+    workgroupBarrier();
+    if (subgroup != 1) {
+      let j = column0 + ${16 * c} + lane % 16;
+      let unit = unitY[j];
+      ${times(
+        8,
+        (n8) => `{
+        let i = row0 + ${16 * r + 2 * n8} + lane / 16;
+        scores${n}[pairs0 + i * 64 + j] = unit * unitX[i] * results[256 * subgroup + ${32 * n8} + lane];
+      }`,
+      )}
+    }
+    workgroupBarrier();`,
+      )
+      .join('\n')}
+  }`;
+  return `${mixedCommon}
+
+var<workgroup> rowsX: array<f16, ${CHUNK * stride}>;
+var<workgroup> rowsY: array<f16, ${CHUNK * stride}>;
+/** A fragment of each subgroup, on its way. */
+var<workgroup> results: array<f32, ${4 * FRAGMENT ** 2}>;
+/** What rows were divided by. */
+var<workgroup> unitX: array<f32, 64>;
+var<workgroup> unitY: array<f32, 64>;
+
+@compute @workgroup_size(${invocations})
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
+  let chunk = chunks[group.z];
+  if (chunk.tokens == 0) {
+    return;
+  }
+  let head = group.y;
+  let subgroup = local / 32;
+  let lane = local % 32;
+  let row0 = 32 * (subgroup / 2);
+  let column0 = 32 * (subgroup % 2);
+  let pairs0 = (group.z * sizes.heads + head) * 4096;
+  ${bring('y', 'rowsY', 'unitY')}
+  ${times(readers, reader)}
+}`;
+}

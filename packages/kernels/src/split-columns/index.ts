@@ -1,0 +1,69 @@
+// The columns of a matrix, in tensors of their own, and maps whose columns are taken apart.
+import { concat, defineOp, split, type Op, type OpInputs, type Tensor, type Tensor2D } from '@mnemix/tensor';
+import { gpuKernel } from '../gpu/bridge.ts';
+import { nameOf, splitColumns } from './gpu.ts';
+
+export interface ColumnsAttrs {
+  /** Of each part; together the width of the matrix. */
+  readonly widths: readonly number[];
+}
+
+/** Parts y0, y1, … */
+export type Columns = Record<string, Tensor>;
+
+const kernels = gpuKernel<{ y: Tensor }, ColumnsAttrs>(({ shapes: { y }, attrs: { widths }, device }) => {
+  if (widths.length + 1 > device.limits.maxStorageBuffersPerShaderStage) return undefined;
+  const [rows = 0] = y;
+  return {
+    outputs: Object.fromEntries(widths.map((width, i) => [nameOf(i), { shape: [rows, width] }])),
+    dispatches: [splitColumns(rows, widths)],
+  };
+});
+
+/** An op has a fixed list of outputs, so there is one for each number of parts. */
+function byCount<I extends OpInputs>(make: (outputs: string[]) => Op<I, Columns, ColumnsAttrs>) {
+  const ops = new Map<number, Op<I, Columns, ColumnsAttrs>>();
+  return (inputs: I, attrs: ColumnsAttrs): Columns => {
+    const count = attrs.widths.length;
+    const op = ops.get(count) ?? make(Array.from({ length: count }, (_, i) => nameOf(i)));
+    ops.set(count, op);
+    return op(inputs, attrs);
+  };
+}
+
+/** y [N, sum of the widths] → parts [N, width]. It has no gradient of its own: that is for the ops below. */
+const columnsOf = byCount<{ y: Tensor }>((outputs) =>
+  defineOp({
+    name: `SplitColumns${outputs.length}`,
+    outputs,
+    portable: ({ y }, { widths }) =>
+      Object.fromEntries(split(y, [...widths], 1).map((part, i) => [nameOf(i), part])),
+    kernels,
+  }),
+);
+
+interface MapOps<I extends OpInputs> {
+  readonly name: string;
+  readonly integers?: readonly (keyof I & string)[];
+  readonly forward: (inputs: I) => Tensor;
+  readonly gradient: (inputs: I, dy: Tensor) => { [Name in keyof I]?: Tensor };
+}
+
+/** A map whose columns are taken apart, as one node of the tape: the whole is not kept for the gradient. */
+export const splitMap = <I extends OpInputs>({ name, integers = [], forward, gradient }: MapOps<I>) =>
+  byCount<I>((outputs) =>
+    defineOp<I, Columns, ColumnsAttrs>({
+      name: `${name}${outputs.length}`,
+      outputs,
+      integers,
+      portable: (inputs, attrs) => columnsOf({ y: forward(inputs) }, attrs),
+      gradient: ({ inputs, grads }) =>
+        gradient(
+          inputs,
+          concat(
+            outputs.map((output) => grads[output] as Tensor2D),
+            1,
+          ),
+        ),
+    }),
+  );

@@ -1,0 +1,22 @@
+// As backward.wgsl, of the two halves of each row.
+struct Uniforms {
+  count: u32, // of packs of dy
+  width: u32, // packs of a half
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Pack>;
+@group(0) @binding(1) var<storage, read> dy: array<Pack>;
+@group(0) @binding(2) var<storage, read_write> dx: array<Pack>;
+@group(0) @binding(3) var<uniform> sizes: Uniforms;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  for (var i = id.x; i < sizes.count; i += groups.x * 256) {
+    let at = i + i / sizes.width * sizes.width;
+    let z = x[at];
+    let slope = dy[i];
+    let open = sigmoid(z);
+    dx[at] = slope * x[at + sizes.width] * open * (1 + z * (1 - open));
+    dx[at + sizes.width] = slope * z * open;
+  }
+}

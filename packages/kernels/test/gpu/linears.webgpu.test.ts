@@ -1,0 +1,70 @@
+// Several maps of the same rows as one product.
+import { describeOnWebgpu, linear as linearOracle, nd, seededRandom, type NdArray } from '@mnemix/testkit';
+import { closeBackend, openBackend } from '@mnemix/tensor';
+import { afterAll, beforeAll, it, vi } from 'vitest';
+import { linears, swiGluOfMaps } from '../../src/index.ts';
+import { expectToMatch, float32, runOp, runOracle, type Arrays } from '../op-cases.ts';
+
+// A software adapter takes a while to compile a pipeline.
+vi.setConfig({ testTimeout: 300_000 });
+
+/** Enough to be joined. */
+const rows = 64;
+const inputs = 4;
+
+const draw = (widths: readonly number[]): { x: NdArray; weights: Arrays } => {
+  const random = seededRandom(21);
+  return {
+    x: float32(random.normals([rows, inputs])),
+    weights: Object.fromEntries(
+      widths.map((width, i) => [`w${i}`, float32(random.normals([width, inputs]))]),
+    ),
+  };
+};
+
+describeOnWebgpu('several maps', (backend) => {
+  beforeAll(() => openBackend(backend));
+  afterAll(closeBackend);
+
+  it.each([{ widths: [8, 4, 12] }, { widths: [5, 2] }])(
+    'give what each gives, $widths wide',
+    async ({ widths }) => {
+      const { x, weights } = draw(widths);
+      const random = seededRandom(22);
+      const upstream = Object.fromEntries(
+        widths.map((width, i) => [`y${i}`, float32(random.normals([rows, width]))]),
+      );
+      const actual = await runOp(
+        { x, ...weights },
+        ({ x: given, ...own }) => {
+          const made = linears(
+            given!,
+            Object.values(own).map((weight) => ({ weight })),
+          );
+          return Object.fromEntries(made.map((y, i) => [`y${i}`, y]));
+        },
+        upstream,
+      );
+      const oracle = ({ x: given, ...own }: Arrays): Arrays =>
+        Object.fromEntries(Object.values(own).map((weight, i) => [`y${i}`, linearOracle(given!, weight)]));
+      expectToMatch(actual, runOracle({ x, ...weights }, oracle, upstream));
+    },
+  );
+
+  it.each([8, 5])('gate one another, %s wide', async (width) => {
+    const { x, weights } = draw([width, width]);
+    const given = { x, ...weights };
+    const upstream = { y: float32(seededRandom(23).normals([rows, width])) };
+    const actual = await runOp(
+      given,
+      ({ x: own, w0, w1 }) => ({ y: swiGluOfMaps(own!, { gate: { weight: w0! }, up: { weight: w1! } }) }),
+      upstream,
+    );
+    const oracle = ({ x: own, w0, w1 }: Arrays): Arrays => {
+      const up = linearOracle(own!, w1!).data;
+      const gated = linearOracle(own!, w0!).data.map((z, i) => (z / (1 + Math.exp(-z))) * up[i]!);
+      return { y: nd([rows, width], gated) };
+    };
+    expectToMatch(actual, runOracle(given, oracle, upstream));
+  });
+});
