@@ -15,10 +15,10 @@ import {
   mixedScores,
   mixedStates,
   mixedStatesScratch,
-  mixedVectorScores,
+  mixedVector,
+  mixedVectorScratch,
 } from '../gpu/scan/mixed.ts';
 import { chunkTable, scoresOf, tableScratch, type Border, type ScanSizes } from '../gpu/scan/stages.ts';
-import { vectorDecay } from '../gpu/scan/vector-decay.ts';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleInputs } from './op.ts';
 
 type Shapes<I = DeltaRuleInputs> = { readonly [Name in keyof I]: readonly number[] };
@@ -45,7 +45,7 @@ const keysOf = ({ gate }: ScanSizes) =>
 /** What both directions begin with. */
 const begin = (
   sizes: ScanSizes,
-  { q, k }: Shapes,
+  { k }: Shapes,
 ): { scratch: NonNullable<GpuPlan['scratch']>; dispatches: GpuDispatch[] } => {
   const isVector = sizes.gate === 'vector';
   return {
@@ -53,21 +53,10 @@ const begin = (
       ...tableScratch(sizes),
       ...mixedSolveScratch(sizes),
       ...mixedStatesScratch(sizes, 'states'),
-      ...(isVector && {
-        readQ: { shape: q },
-        readK: { shape: k },
-        writtenK: { shape: k },
-        scores: scoresOf(sizes),
-        keyScores: scoresOf(sizes),
-      }),
+      ...(isVector && mixedVectorScratch(sizes, { rows: k, keysRead: true })),
     },
     dispatches: isVector
-      ? [
-          ...chunkTable({ ...sizes, gate: 'none' }),
-          vectorDecay(sizes, { keysRead: true, ofChunks: true }),
-          mixedVectorScores(sizes, { x: 'k', y: 'k', scores: 'keyScores' }),
-          mixedVectorScores(sizes, { x: 'q', y: 'k', scores: 'scores' }),
-        ]
+      ? [...chunkTable({ ...sizes, gate: 'none' }), mixedVector(sizes, { keysRead: true })]
       : chunkTable(sizes),
   };
 };

@@ -19,7 +19,6 @@ import {
   type Gate,
   type ScanSizes,
 } from '../gpu/scan/stages.ts';
-import { vectorDecay } from '../gpu/scan/vector-decay.ts';
 import { sumRows } from '../gpu/sum-rows.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import bonusGradientWgsl from './bonus-gradient.wgsl';
@@ -27,7 +26,7 @@ import gateGradientWgsl from './gate-gradient.wgsl';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import { isMixed, mixedForward, mixedGradient } from './mixed.ts';
 import recurrentWgsl from './recurrent.wgsl';
-import { FEW_TOKENS, pull, readScores } from './stages.ts';
+import { FEW_TOKENS, pull, readScores, vectorDecay } from './stages.ts';
 import vectorGateGradientWgsl from '../gpu/scan/vector-gate-gradient.wgsl';
 
 /** Storage buffers of the stage that has the most. */

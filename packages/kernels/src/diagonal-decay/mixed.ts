@@ -8,10 +8,10 @@ import {
   mixedScores,
   mixedStates,
   mixedStatesScratch,
-  mixedVectorScores,
+  mixedVector,
+  mixedVectorScratch,
 } from '../gpu/scan/mixed.ts';
 import { chunkTable, scoresOf, tableScratch, type Border, type ScanSizes } from '../gpu/scan/stages.ts';
-import { vectorDecay } from '../gpu/scan/vector-decay.ts';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import { FEW_TOKENS } from './stages.ts';
 
@@ -25,7 +25,7 @@ export const isMixed = (
 ): boolean => maxLength > FEW_TOKENS && scale !== 0 && !sizes.before && isForMixed(sizes, device);
 
 /** What both directions begin with. */
-const begin = (sizes: ScanSizes, { q, k, initialState }: Shapes, last: string) => {
+const begin = (sizes: ScanSizes, { k, initialState }: Shapes, last: string) => {
   const isVector = sizes.gate === 'vector';
   const writtenKeys = isVector ? 'writtenK' : 'k';
   return {
@@ -35,12 +35,10 @@ const begin = (sizes: ScanSizes, { q, k, initialState }: Shapes, last: string) =
     scratch: {
       ...tableScratch(sizes),
       ...mixedStatesScratch(sizes, 'states'),
-      ...(isVector && { readQ: { shape: q }, writtenK: { shape: k }, scores: scoresOf(sizes) }),
+      ...(isVector && mixedVectorScratch(sizes, { rows: k })),
     },
     dispatches: [
-      ...(isVector
-        ? [...chunkTable({ ...sizes, gate: 'none' }), vectorDecay(sizes, { ofChunks: true })]
-        : chunkTable(sizes)),
+      ...(isVector ? [...chunkTable({ ...sizes, gate: 'none' }), mixedVector(sizes)] : chunkTable(sizes)),
       mixedStates(sizes, {
         x: writtenKeys,
         y: 'v',
@@ -50,7 +48,6 @@ const begin = (sizes: ScanSizes, { q, k, initialState }: Shapes, last: string) =
         to: 'end',
         scale: 1,
       }),
-      ...(isVector ? [mixedVectorScores(sizes, { x: 'q', y: 'k', scores: 'scores' })] : []),
     ],
   };
 };

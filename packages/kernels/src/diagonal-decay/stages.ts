@@ -3,12 +3,29 @@ import type { GpuDispatch } from '../gpu/kernel.ts';
 import { read, rowsOf, written } from '../gpu/scan/stage.ts';
 import { chunkStage, scores, tilesOf, type Border, type ScanSizes } from '../gpu/scan/stages.ts';
 import pullWgsl from './pull.wgsl';
+import vectorDecayWgsl from './vector-decay.wgsl';
 import vectorScoresWgsl from './vector-scores.wgsl';
 
 /**
  * Sequences that are no longer go token by token, in f32: one dispatch, which for single tokens moves the state just once.
  */
 export const FEW_TOKENS = 8;
+
+/** See vector-decay.wgsl. */
+export const vectorDecay = (sizes: ScanSizes): GpuDispatch =>
+  chunkStage(sizes, {
+    name: 'DiagonalDecay vector decay',
+    parts: [vectorDecayWgsl],
+    bindings: {
+      sums: written('sums', 'vec2f'),
+      q: read('q'),
+      k: read('k'),
+      logDecay: read('logDecay'),
+      readQ: written('readQ'),
+      writtenK: written('writtenK'),
+    },
+    workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
+  });
 
 /** `scores` of q and k; with a gate for each channel, decayed. */
 export const readScores = (sizes: ScanSizes, { bonus }: { readonly bonus?: unknown }): GpuDispatch =>

@@ -7,9 +7,9 @@ import { mixedScoresBytes, mixedScoresWgsl } from './mixed-scores-wgsl.ts';
 import { mixedReadsBytes, mixedReadsWgsl } from './mixed-reads-wgsl.ts';
 import { mixedStatesBytes, mixedStatesWgsl } from './mixed-states-wgsl.ts';
 import { MIXED_PULL_BYTES, mixedPullWgsl } from './mixed-pull-wgsl.ts';
-import { mixedVectorScoresBytes, mixedVectorScoresWgsl } from './mixed-vector-scores-wgsl.ts';
+import { mixedVectorBytes, mixedVectorWgsl } from './mixed-vector-wgsl.ts';
 import { read, written } from './stage.ts';
-import { chunkStage, tilesOf, type Border, type ScanSizes } from './stages.ts';
+import { chunkStage, scoresOf, tilesOf, type Border, type ScanSizes } from './stages.ts';
 import passingWgsl from './passing.wgsl';
 import tokenGateGradientWgsl from './token-gate-gradient.wgsl';
 
@@ -31,7 +31,7 @@ export function isForMixed({ dk, dv, gate }: ScanSizes, { limits, features }: GP
       Math.max(
         mixedStatesBytes({ dk }),
         mixedReadsBytes(widest),
-        ...(gate === 'vector' ? [MIXED_PULL_BYTES, mixedVectorScoresBytes(dk), mixedScoresBytes(dv)] : []),
+        ...(gate === 'vector' ? [MIXED_PULL_BYTES, mixedVectorBytes({ dk }), mixedScoresBytes(dv)] : []),
       )
   );
 }
@@ -172,26 +172,44 @@ export const mixedScores = (sizes: ScanSizes, { x, y, width }: Scores): GpuDispa
   });
 };
 
-interface VectorScores {
-  readonly x: string;
-  readonly y: string;
-  readonly scores: string;
-}
-
-/** Of x and earlier y, decayed by a gate for each channel. See mixed-vector-scores-wgsl.ts. */
-export const mixedVectorScores = (sizes: ScanSizes, { x, y, scores }: VectorScores): GpuDispatch =>
+/**
+ * Of one gate for each channel: the decayed rows `readQ` and `writtenK`, the `scores` of queries, and of `sums` those of whole
+ * chunks; with `keysRead` also `readK` and `keyScores`. See mixed-vector-wgsl.ts.
+ */
+export const mixedVector = (
+  sizes: ScanSizes,
+  { keysRead = false }: { readonly keysRead?: boolean } = {},
+): GpuDispatch =>
   chunkStage(sizes, {
-    name: `Scan mixed vector scores ${sizes.dk}`,
+    name: `Scan mixed vector ${sizes.dk}${keysRead ? ', keys read' : ''}`,
     heading: mixedHeading,
-    parts: [() => mixedVectorScoresWgsl(sizes.dk)],
+    parts: [() => mixedVectorWgsl({ dk: sizes.dk, keysRead })],
     bindings: {
-      q: read(x, 'vec4f'),
-      k: read(y, 'vec4f'),
+      sums: written('sums', 'vec2f'),
+      q: read('q', 'vec4f'),
+      k: read('k', 'vec4f'),
       logDecay: read('logDecay', 'vec4f'),
-      scores: written(scores),
+      readQ: written('readQ', 'vec4f'),
+      writtenK: written('writtenK', 'vec4f'),
+      scores: written('scores'),
+      ...(keysRead && { readK: written('readK', 'vec4f'), keyScores: written('keyScores') }),
     },
     workgroups: [1, sizes.heads, sizes.chunks],
   });
+
+/** What `mixedVector` makes, but for `sums`. */
+export const mixedVectorScratch = (
+  sizes: ScanSizes,
+  { rows, keysRead = false }: { readonly rows: readonly number[]; readonly keysRead?: boolean },
+): NonNullable<GpuPlan['scratch']> => {
+  const [decayed, made] = [{ shape: rows }, scoresOf(sizes)];
+  return {
+    readQ: decayed,
+    writtenK: decayed,
+    scores: made,
+    ...(keysRead && { readK: decayed, keyScores: made }),
+  };
+};
 
 interface Pull {
   readonly scores: string;

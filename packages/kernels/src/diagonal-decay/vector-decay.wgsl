@@ -1,10 +1,9 @@
-// With one gate for each key channel: the running sums b of running-sums.wgsl (with `extra` those of whole chunks alone), and the rows that
-// they decay,
+// With one gate for each key channel: the running sums b of running-sums.wgsl, and the rows that they decay,
 //
 //     readQ_i = q_i ⊙ e^{ρ_i}        writtenK_j = k_j ⊙ e^{b_C − b_j}
 //
-// and other keys that read besides (`alsoRead`): from the chunk's start to a token that reads, and from a token that writes to the chunk's end. A workgroup has 64 channels
-// of a chunk, an invocation 16 tokens of one.
+// from the chunk's start to a token that reads, and from a token that writes to the chunk's end. A workgroup has 64 channels of a
+// chunk, an invocation 16 tokens of one.
 const part = 16u;
 const parts = 4u;
 
@@ -56,11 +55,8 @@ fn main(@builtin(local_invocation_id) id: vec3u, @builtin(workgroup_id) group: v
     let at = at0 + (first + t) * width;
     let sum = carried(before + own[t]);
     if (first + t < chunk.tokens) {
-      if (sizes.extra == 0 || first + t == chunk.tokens - 1) {
-        sums[at] = sum;
-      }
+      sums[at] = sum;
       readQ[at] = q[at] * decayBetween(select(sum, last, sizes.before != 0), vec2f());
-      alsoRead(at, sum);
       writtenK[at] = k[at] * decayBetween(end, sum);
     }
     last = sum;
