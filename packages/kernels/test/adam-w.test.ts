@@ -44,6 +44,21 @@ describe.each(['cpu', 'wasm'] as const)('optimiser ops on %s', (backend) => {
     expect(made.param.dataSync()[0]).not.toBe(1);
   });
 
+  it('frees what it consumes', () => {
+    const [param, grad, m, v] = [1, 2, 3, 4].map((x) => toTensor(nd([5], Array(5).fill(x)))) as [
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    const alias = param.clone();
+    const before = memory().numTensors;
+    const made = adamW({ param, grad, m, v }, { learningRate: 0.1, step: 1, consume: true });
+    expect(memory().numTensors).toBe(before - 1);
+    expect(Array.from(alias.dataSync())).toEqual([1, 1, 1, 1, 1]);
+    expect(made.param.dataSync()[0]).not.toBe(1);
+  });
+
   it('globalNorm is the norm of all entries together', () => {
     const random = seededRandom(6);
     const arrays = [[3, 5], [1], [2, 3, 7], [0, 4], [4099]].map((shape) => float32(random.normals(shape)));

@@ -119,7 +119,11 @@ export function adamW(options: AdamWOptions = {}): AdamW {
       checkRange('adamW.update(learningRate)', learningRate, 0);
       const leaves = matchLeaves(params, grads, state);
       const { norms, norm: gradNorm, clipFactor } = globalNorms(leavesOf(grads), { clipNorm });
-      const step = { step: state.step + 1, ...(clipNorm !== undefined && { gradScale: clipFactor }) };
+      const step = {
+        step: state.step + 1,
+        consume: true,
+        ...(clipNorm !== undefined && { gradScale: clipFactor }),
+      };
       const updated: Record<'param' | 'm' | 'v', Record<string, Tensor>> = { param: {}, m: {}, v: {} };
       for (const batch of batches(leaves)) {
         const made = adamWAll(
@@ -129,10 +133,9 @@ export function adamW(options: AdamWOptions = {}): AdamW {
           }),
           step,
         );
-        batch.forEach(([path, tensors], i) => {
+        batch.forEach(([path], i) => {
           for (const name of ['param', 'm', 'v'] as const)
             updated[name][path] = (made[i] as AdamWTensors)[name];
-          for (const old of Object.values(tensors)) old.dispose();
         });
       }
       clipFactor.dispose();
@@ -199,12 +202,9 @@ function matchLeaves(
   ]);
 }
 
-/** Leaves of a batch at most. */
-const BATCH = 8;
-
 /**
- * Leaves to update together: few together at the most, and no more numbers than the largest leaf has, so that the step needs room
- * for one more such leaf, not for one more model.
+ * Leaves to update together: no more numbers than the largest leaf has, so that a step which does not happen in place needs room for
+ * one more such leaf, not for one more model.
  */
 function batches(leaves: readonly [path: string, leaf: Leaf][]): [path: string, leaf: Leaf][][] {
   const room = Math.max(...leaves.map(([, { param }]) => param.size));
@@ -213,7 +213,7 @@ function batches(leaves: readonly [path: string, leaf: Leaf][]): [path: string, 
   for (const entry of leaves) {
     const { size } = entry[1].param;
     const last = made.at(-1);
-    if (last && last.length < BATCH && size <= left) {
+    if (last && size <= left) {
       last.push(entry);
       left -= size;
     } else {

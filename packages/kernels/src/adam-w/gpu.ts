@@ -1,15 +1,13 @@
 // AdamW and norms on WebGPU: several tensors a dispatch, as many as the device binds buffers for.
 import { sizeOf, type Tensor } from '@mnemix/tensor';
 import { gpuKernel } from '../gpu/bridge.ts';
-import { f32, u32, type Access, type GpuDispatch } from '../gpu/kernel.ts';
+import { f32, u32, type Access, type GpuDispatch, type Uniform } from '../gpu/kernel.ts';
 import { packGroups, packOf } from '../gpu/rows/index.ts';
 import { sumRows } from '../gpu/sum-rows.ts';
 import normsWgsl from './norms.wgsl';
-import { CLIP_EPSILON, type Attrs, type Inputs, type NormAttrs } from './portable.ts';
-import { squaresText, stepText } from './texts.ts';
+import { CLIP_EPSILON, type Attrs, type Inputs, type NormAttrs, type Settings } from './portable.ts';
+import { squaresText, stepBuffers, stepText } from './texts.ts';
 
-/** Buffers of one tensor in a step: param, grad, m, v, and the new param, m, v. */
-const STEP_BUFFERS = 7;
 /** Parts of a sum of squares at most. */
 const MAX_PARTS = 512;
 /** Packs of a part at least. */
@@ -23,13 +21,14 @@ interface Member {
   readonly count: number;
 }
 
+function memberOf(shape: readonly number[], index: number): Member {
+  const pack = packOf(sizeOf(shape));
+  return { index, pack, count: sizeOf(shape) / pack };
+}
+
 /** The tensors in groups of at most `most`, of one pack and of similar sizes, so that few workgroups find nothing to do. */
-function grouped(shapes: readonly (readonly number[])[], most: number): Member[][] {
-  const members = shapes.map((shape, index) => {
-    const pack = packOf(sizeOf(shape));
-    return { index, pack, count: sizeOf(shape) / pack };
-  });
-  members.sort((a, b) => b.pack - a.pack || b.count - a.count || a.index - b.index);
+function grouped(all: readonly Member[], most: number): Member[][] {
+  const members = all.toSorted((a, b) => b.pack - a.pack || b.count - a.count || a.index - b.index);
   const groups: Member[][] = [];
   for (const member of members) {
     const last = groups.at(-1);
@@ -39,69 +38,80 @@ function grouped(shapes: readonly (readonly number[])[], most: number): Member[]
   return groups;
 }
 
-export const step = gpuKernel<Inputs, Attrs>(({ shapes, attrs: { settings }, device }) => {
+/** What one parameter's outputs are called, and which of its inputs each takes over where it may. */
+const OUTPUTS = { newParam: 'param', newM: 'm', newV: 'v' } as const;
+
+export const step = gpuKernel<Inputs, Attrs>(({ shapes, attrs: { settings, isInPlace }, device }, isSole) => {
   const isScaled = shapes['gradScale'] !== undefined;
-  const most = Math.floor((device.limits.maxStorageBuffersPerShaderStage - Number(isScaled)) / STEP_BUFFERS);
-  if (most < 1) return undefined;
-  const shapeOf = (i: number) => shapes[`param${i}`] as readonly number[];
-  const stepOf = (members: readonly Member[]): GpuDispatch => ({
-    kernel: {
-      name: 'AdamW',
-      wgsl: stepText(members.length, isScaled)[(members[0] as Member).pack],
-      bindings: [
-        ...members.flatMap(() => [...Array<Access>(4).fill('read'), ...Array<Access>(3).fill('write')]),
-        ...(isScaled ? (['read'] as const) : []),
+  const members = settings.map((_, i) => memberOf(shapes[`param${i}`] as readonly number[], i));
+  const own = Object.values(OUTPUTS);
+  const taken = new Set(
+    isInPlace ? members.filter(({ index }) => own.every((name) => isSole(`${name}${index}`))) : [],
+  );
+  const dispatchesOf = (some: readonly Member[], inPlace: boolean): GpuDispatch[] => {
+    const { read, written } = stepBuffers(inPlace);
+    const buffers = [...read, ...written];
+    const most = Math.floor(device.limits.maxStorageBuffersPerShaderStage / buffers.length);
+    return grouped(some, most).map((group) => ({
+      kernel: {
+        name: 'AdamW',
+        wgsl: stepText(group.length, { isInPlace: inPlace, isScaled })[(group[0] as Member).pack],
+        bindings: [
+          ...group.flatMap(() => buffers.map((_, n): Access => (n < read.length ? 'read' : 'write'))),
+          ...(isScaled ? (['uniform'] as const) : []),
+        ],
+      },
+      buffers: [
+        ...group.flatMap(({ index }) => buffers.map((name) => `${name}${index}`)),
+        ...(isScaled ? ['gradScale'] : []),
       ],
-    },
-    buffers: [
-      ...members.flatMap(({ index: i }) => [
-        `param${i}`,
-        `grad${i}`,
-        `m${i}`,
-        `v${i}`,
-        `newParam${i}`,
-        `newM${i}`,
-        `newV${i}`,
-      ]),
-      ...(isScaled ? ['gradScale'] : []),
-    ],
-    uniforms: members.flatMap(({ index, count }) => {
-      const own = settings[index] as Attrs['settings'][number];
-      return [
-        u32(count),
-        f32(own.gradFactor),
-        f32(own.beta1),
-        f32(own.beta2),
-        f32(1 - own.beta1),
-        f32(1 - own.beta2),
-        f32(own.keep),
-        f32(own.stepSize),
-        f32(own.rootScale),
-        f32(own.epsilon),
-        // Up to the next multiple of 16 bytes.
-        u32(0),
-        u32(0),
-      ];
-    }),
-    workgroups: [packGroups(Math.max(...members.map(({ count }) => count))), members.length],
-  });
+      uniforms: group.flatMap((member) => uniformsOf(member, settings[member.index] as Settings)),
+      workgroups: [packGroups(Math.max(...group.map(({ count }) => count))), group.length],
+    }));
+  };
   return {
     outputs: Object.fromEntries(
-      settings.flatMap((_, i) =>
-        ['newParam', 'newM', 'newV'].map((name) => [`${name}${i}`, { shape: shapeOf(i) }]),
+      members.flatMap((member) =>
+        Object.entries(OUTPUTS).map(([name, input]) => {
+          const over = `${input}${member.index}`;
+          const shape = shapes[over] as readonly number[];
+          return [`${name}${member.index}`, taken.has(member) ? { shape, over } : { shape }];
+        }),
       ),
     ),
-    dispatches: grouped(
-      settings.map((_, i) => shapeOf(i)),
-      most,
-    ).map(stepOf),
+    dispatches: [
+      ...dispatchesOf([...taken], true),
+      ...dispatchesOf(
+        members.filter((member) => !taken.has(member)),
+        false,
+      ),
+    ],
   };
 });
+
+const uniformsOf = ({ count }: Member, own: Settings): Uniform[] => [
+  u32(count),
+  f32(own.gradFactor),
+  f32(own.beta1),
+  f32(own.beta2),
+  f32(1 - own.beta1),
+  f32(1 - own.beta2),
+  f32(own.keep),
+  f32(own.stepSize),
+  f32(own.rootScale),
+  f32(own.epsilon),
+  // Up to the next multiple of 16 bytes.
+  u32(0),
+  u32(0),
+];
 
 export const norms = gpuKernel<Record<string, Tensor>, NormAttrs>(
   ({ shapes, attrs: { clipNorm }, device }) => {
     const names = Object.keys(shapes);
-    const groups = grouped(Object.values(shapes), device.limits.maxStorageBuffersPerShaderStage - 1);
+    const groups = grouped(
+      Object.values(shapes).map(memberOf),
+      device.limits.maxStorageBuffersPerShaderStage - 1,
+    );
     const partsOf = (members: readonly Member[]): number =>
       Math.min(MAX_PARTS, Math.ceil(Math.max(...members.map(({ count }) => count)) / PART));
     const rows = Math.max(...groups.map(partsOf));

@@ -55,6 +55,8 @@ export interface AdamWStep {
   readonly step: number;
   /** The gradients are multiplied by it first, e.g. to clip them. A tensor stays on the device. Default 1. */
   readonly gradScale?: Scalar | number;
+  /** Frees the tensors of the parameters. On WebGPU the new ones then take over their memory, unless others share it. Default false. */
+  readonly consume?: boolean;
 }
 
 export interface AdamWTensors {
@@ -76,12 +78,12 @@ export type AdamWParameter = AdamWTensors & AdamWSettings & { readonly grad: Ten
  * On WebGPU several tensors share a dispatch, as many as the device binds buffers for.
  *
  * @param parameters the tensors of one all of one shape
- * @returns new tensors; those passed in stay as they are. No gradient flows through.
+ * @returns new tensors; those passed in stay as they are, unless they are consumed. No gradient flows through.
  * @throws MnemixError `shape`; `config` for a step below 1
  */
 export function adamWAll(
   parameters: readonly AdamWParameter[],
-  { step, gradScale = 1 }: AdamWStep,
+  { step, gradScale = 1, consume = false }: AdamWStep,
 ): AdamWTensors[] {
   checkConfig(
     Number.isInteger(step) && step >= 1,
@@ -107,7 +109,8 @@ export function adamWAll(
       rootScale: 1 / Math.sqrt(1 - beta2 ** step),
     };
   });
-  const made = stepOp(parameters.length)({ ...inputs, gradScale: scale }, { settings });
+  const made = stepOp(parameters.length)({ ...inputs, gradScale: scale }, { settings, isInPlace: consume });
+  if (consume) for (const tensor of Object.values(inputs)) tensor?.dispose();
   return settings.map((_, i) => ({
     param: made[`param${i}`] as Tensor,
     m: made[`m${i}`] as Tensor,
@@ -118,11 +121,12 @@ export function adamWAll(
 /** {@link adamWAll} for one tensor. */
 export function adamW(
   tensors: AdamWTensors & { readonly grad: Tensor },
-  { step, gradScale, ...settings }: AdamWSettings & AdamWStep,
+  { step, gradScale, consume, ...settings }: AdamWSettings & AdamWStep,
 ): AdamWTensors {
   const [made] = adamWAll([{ ...tensors, ...settings }], {
     step,
     ...(gradScale !== undefined && { gradScale }),
+    ...(consume !== undefined && { consume }),
   });
   return made as AdamWTensors;
 }

@@ -7,6 +7,8 @@ export type Inputs = Record<string, Tensor | undefined>;
 export type Outputs = Record<string, Tensor>;
 export interface Attrs {
   readonly settings: readonly Settings[];
+  /** The caller gives away `param`, `m` and `v`: a backend may write over them. */
+  readonly isInPlace: boolean;
 }
 /** Of one parameter. */
 export interface Settings {

@@ -20,34 +20,49 @@ const each = (count: number, text: (i: number) => string): string =>
 const bind = (binding: number, name: string, mode: 'read' | 'read_write', element = 'Pack'): string =>
   `@group(0) @binding(${binding}) var<storage, ${mode}> ${name}: array<${element}>;`;
 
+/** The buffers of one tensor in a step, without its number: those that are read, and those that are written, which may be the same. */
+export const stepBuffers = (isInPlace: boolean): { readonly read: string[]; readonly written: string[] } =>
+  isInPlace
+    ? { read: ['grad'], written: ['param', 'm', 'v'] }
+    : { read: ['param', 'grad', 'm', 'v'], written: ['newParam', 'newM', 'newV'] };
+
 /** One step of `count` tensors; `isScaled`: by a number that lies on the device. */
-export const stepText = (count: number, isScaled: boolean): PackedText =>
-  textOf(
-    `step ${count} ${isScaled}`,
+export function stepText(
+  count: number,
+  { isInPlace, isScaled }: { isInPlace: boolean; isScaled: boolean },
+): PackedText {
+  const { read, written } = stepBuffers(isInPlace);
+  const [newParam, newM, newV] = written;
+  const own = read.length + written.length;
+  const bound = (i: number): string =>
+    [...read, ...written]
+      .map((name, n) => bind(own * i + n, `${name}${i}`, n < read.length ? 'read' : 'read_write'))
+      .join('\n');
+  return textOf(
+    `step ${count} ${isInPlace} ${isScaled}`,
     () => `${stepWgsl}
 struct Uniforms {
 ${each(count, (i) => `  of${i}: Parameter,`)}
 }
-${each(count, (i) => ['param', 'grad', 'm', 'v'].map((name, n) => bind(7 * i + n, `${name}${i}`, 'read')).join('\n'))}
-${each(count, (i) => ['newParam', 'newM', 'newV'].map((name, n) => bind(7 * i + 4 + n, `${name}${i}`, 'read_write')).join('\n'))}
-${isScaled ? bind(7 * count, 'gradScale', 'read', 'f32') : ''}
-@group(0) @binding(${7 * count + Number(isScaled)}) var<uniform> sizes: Uniforms;
+${each(count, bound)}
+${isScaled ? `@group(0) @binding(${own * count}) var<uniform> gradScale: f32;` : ''}
+@group(0) @binding(${own * count + Number(isScaled)}) var<uniform> sizes: Uniforms;
 ${each(
   count,
   (i) => `
 fn step${i}(first: u32, stride: u32, scale: f32) {
   for (var i = first; i < sizes.of${i}.count; i += stride) {
     let next = updated(sizes.of${i}, param${i}[i], grad${i}[i], m${i}[i], v${i}[i], scale);
-    newParam${i}[i] = next.param;
-    newM${i}[i] = next.m;
-    newV${i}[i] = next.v;
+    ${newParam}${i}[i] = next.param;
+    ${newM}${i}[i] = next.m;
+    ${newV}${i}[i] = next.v;
   }
 }`,
 )}
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let scale = ${isScaled ? 'gradScale[0]' : '1f'};
+  let scale = ${isScaled ? 'gradScale' : '1f'};
   switch (id.y) {
 ${each(count, (i) => `    case ${i}: { step${i}(id.x, groups.x * 256, scale); }`)}
     default: {}
@@ -55,6 +70,7 @@ ${each(count, (i) => `    case ${i}: { step${i}(id.x, groups.x * 256, scale); }`
 }
 `,
   );
+}
 
 /** Σx² of `count` tensors, in parts. */
 export const squaresText = (count: number): PackedText =>

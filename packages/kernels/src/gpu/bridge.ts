@@ -16,13 +16,12 @@ import {
   type BackendKernel,
   type BackendName,
   type OpInputs,
-  type OutputSpec,
   type Precision,
   type TensorInfo,
 } from '@mnemix/tensor';
 import { settleChecks, throwFailed } from './checks.ts';
 import { obstacleTo, sayOnce } from './fallback.ts';
-import type { GpuDispatch, GpuPlan } from './kernel.ts';
+import type { GpuDispatch, GpuOutput, GpuPlan } from './kernel.ts';
 import { isCompilingAhead, compileAhead, pipelineOf, probe, type Compiled } from './pipelines.ts';
 
 export interface PlanCall<I extends OpInputs, Attrs> {
@@ -35,16 +34,20 @@ export interface PlanCall<I extends OpInputs, Attrs> {
   readonly precision: Precision;
 }
 
+/** Whether no other tensor shares the buffer of this input. Only then can an output take it over, if the caller gives it away. */
+export type IsSole<I extends OpInputs> = (input: keyof I & string) => boolean;
+
 /** The parts of tfjs's WebGPU backend that recording needs; some are private there, in TypeScript only. */
 interface TfjsWebGpu {
   readonly device: GPUDevice;
   readonly bufferManager: { owner: string };
-  readonly tensorMap: { get(dataId: object): { readonly resource?: GPUBuffer } };
+  readonly tensorMap: { get(dataId: object): { resource?: GPUBuffer; readonly external?: boolean } };
   readonly commandQueueOwnedIds: WeakSet<object>;
   commandEncoder: GPUCommandEncoder | null;
   computePassEncoder: GPUComputePassEncoder | null;
   dispatchCountInPass: number;
   makeTensorInfo(shape: number[], dtype: DataType): TensorInfo;
+  refCount(dataId: object): number;
   uploadToGPU(dataId: object): void;
   disposeData(dataId: object): boolean;
   makeUniforms(fields: { type: string; data: number[] }[]): GPUBufferBinding;
@@ -64,7 +67,7 @@ interface TfjsWebGpu {
  *   was lost; no tensor is left behind
  */
 export function gpuKernel<I extends OpInputs, Attrs>(
-  makePlan: (call: PlanCall<I, Attrs>) => GpuPlan | string | undefined,
+  makePlan: (call: PlanCall<I, Attrs>, isSole: IsSole<I>) => GpuPlan | string | undefined,
 ): Partial<Record<BackendName, BackendKernel<I, Attrs>>> {
   return {
     webgpu: ({ op, inputs, attrs, backend }) => {
@@ -79,7 +82,13 @@ export function gpuKernel<I extends OpInputs, Attrs>(
       const shapes = Object.fromEntries(
         given.map(([name, { shape }]) => [name, shape]),
       ) as unknown as PlanCall<I, Attrs>['shapes'];
-      const plan = makePlan({ shapes, attrs, device, precision: precisionOf(backend) });
+      const isSole: IsSole<I> = (input) => {
+        const { dataId } = inputs[input];
+        return (
+          gpu.refCount(dataId) === 1 && given.filter(([, tensor]) => tensor.dataId === dataId).length === 1
+        );
+      };
+      const plan = makePlan({ shapes, attrs, device, precision: precisionOf(backend) }, isSole);
       const obstacle = typeof plan === 'object' ? obstacleTo(plan, device) : plan;
       if (typeof plan !== 'object' || obstacle !== undefined) {
         if (obstacle !== undefined) sayOnce(device, op, obstacle);
@@ -95,7 +104,7 @@ function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string
   for (const [name, { shape }] of [...tensors, ...Object.entries(plan.outputs)]) {
     checkTensorFits(device, op, name, shape);
   }
-  const make = (specs: Readonly<Record<string, OutputSpec>>): TensorInfo[] =>
+  const make = (specs: Readonly<Record<string, GpuOutput>>): TensorInfo[] =>
     Object.entries(specs).map(([name, { shape, dtype = 'float32' }]) => {
       const info = gpu.makeTensorInfo([...shape], dtype);
       tensors.set(name, info);
@@ -115,6 +124,9 @@ function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string
   gpu.bufferManager.owner = op;
   try {
     // Before the first dispatch, since buffers for them may have to be made, which can fail.
+    for (const [name, { over }] of Object.entries(plan.outputs)) {
+      if (over !== undefined) moveBuffer(gpu, tensors, over, name);
+    }
     for (const { dataId } of tensors.values()) gpu.uploadToGPU(dataId);
     plan.dispatches.forEach((dispatch, i) => record(gpu, compiled[i] as Compiled, dispatch, tensors));
   } catch (error) {
@@ -125,6 +137,17 @@ function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string
     for (const { dataId } of scratch) gpu.disposeData(dataId);
   }
   return outputs;
+}
+
+/** Gives an output the buffer of an input, which is left without one. Its data stay apart, since reads are kept with them. */
+function moveBuffer(gpu: TfjsWebGpu, tensors: Map<string, TensorInfo>, input: string, output: string): void {
+  const { dataId } = tensors.get(input) as TensorInfo;
+  const made = tensors.get(output) as TensorInfo;
+  gpu.uploadToGPU(dataId);
+  const data = gpu.tensorMap.get(dataId);
+  gpu.tensorMap.get(made.dataId).resource = data.resource as GPUBuffer;
+  delete data.resource;
+  tensors.set(input, made);
 }
 
 /** E.g. `RmsNorm of x [8, 64], weight [64]`, made only when asked for: an error may come long after the call. */

@@ -1,8 +1,8 @@
 // What a WebGPU kernel is, as plain data: nothing here knows who runs it, or whose buffers it works on.
 import type { OutputSpec } from '@mnemix/tensor';
 
-/** `read`: var<storage, read>. `write`: var<storage, read_write>. */
-export type Access = 'read' | 'write';
+/** `read`: var<storage, read>. `write`: var<storage, read_write>. `uniform`: var<uniform>, of a scalar tensor. */
+export type Access = 'read' | 'write' | 'uniform';
 
 export interface GpuKernel {
   /** Shows up in errors, labels and profiles, e.g. `RmsNormGated forward`. */
@@ -39,10 +39,18 @@ export interface GpuDispatch {
   readonly flops?: number;
 }
 
+export interface GpuOutput extends OutputSpec {
+  /**
+   * The input of the same shape whose buffer it takes over: written in place, and bound by either name. Only where the caller gives
+   * that input away and holds it alone (`IsSole`).
+   */
+  readonly over?: string;
+}
+
 /** All that an op does on the GPU: what it makes, and the dispatches that make it, in order. */
 export interface GpuPlan {
-  /** By name, in the op's order. They hold arbitrary values at first. */
-  readonly outputs: Readonly<Record<string, OutputSpec>>;
+  /** By name, in the op's order. They hold arbitrary values at first, unless they are written over an input. */
+  readonly outputs: Readonly<Record<string, GpuOutput>>;
   /** Further tensors between dispatches, freed afterwards. */
   readonly scratch?: Readonly<Record<string, OutputSpec>>;
   readonly dispatches: readonly GpuDispatch[];

@@ -1,7 +1,7 @@
 // Compute pipelines, compiled at first use and kept for each device.
 import { MnemixError } from '@mnemix/tensor';
 import { checkLater } from './checks.ts';
-import type { GpuKernel } from './kernel.ts';
+import type { Access, GpuKernel } from './kernel.ts';
 
 export interface Compiled {
   readonly name: string;
@@ -68,6 +68,12 @@ function compile(
   return entry;
 }
 
+const BINDING_TYPES: Readonly<Record<Access, GPUBufferBindingType>> = {
+  read: 'read-only-storage',
+  write: 'storage',
+  uniform: 'uniform',
+};
+
 interface Described {
   readonly layout: GPUBindGroupLayout;
   readonly module: GPUShaderModule;
@@ -80,9 +86,7 @@ function describe(
   hasUniforms: boolean,
 ): Described {
   const module = device.createShaderModule({ label: name, code: wgsl });
-  const types: GPUBufferBindingType[] = bindings.map((access) =>
-    access === 'read' ? 'read-only-storage' : 'storage',
-  );
+  const types: GPUBufferBindingType[] = bindings.map((access) => BINDING_TYPES[access]);
   if (hasUniforms) types.push('uniform');
   const layout = device.createBindGroupLayout({
     label: name,

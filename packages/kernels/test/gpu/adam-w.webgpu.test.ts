@@ -27,9 +27,14 @@ describeOnWebgpu('the optimiser', (backend) => {
     weightDecay: i % 3 ? 0 : 0.1,
   }));
 
-  it.each([0.25, 'a tensor'] as const)(
-    'follows the oracle for many tensors at once, scaled by %s',
-    async (scaled) => {
+  it.each([
+    [0.25, false],
+    ['a tensor', false],
+    [0.25, true],
+    ['a tensor', true],
+  ] as const)(
+    'follows the oracle for many tensors at once, scaled by %s, consumed: %s',
+    async (scaled, consume) => {
       const expected = draw(1);
       const moments: Record<number, ReturnType<typeof adamWStep>['state']> = {};
       let tensors: AdamWTensors[] = expected.map((param) => ({
@@ -44,13 +49,15 @@ describeOnWebgpu('the optimiser', (backend) => {
         const gradScale = scaled === 'a tensor' ? scalar(0.25) : scaled;
         const made = adamWAll(
           tensors.map((own, i) => ({ ...own, ...settings[i]!, grad: grads[i]!.tensor })),
-          { step, gradScale },
+          { step, gradScale, consume },
         );
         for (const x of [
           ...tensors.flatMap((own) => Object.values(own) as Tensor[]),
           ...grads.map((g) => g.tensor),
-        ])
+        ]) {
+          expect(x.isDisposed).toBe(consume);
           x.dispose();
+        }
         if (typeof gradScale !== 'number') gradScale.dispose();
         tensors = made;
         for (const [i, { grad }] of grads.entries()) {
@@ -71,6 +78,91 @@ describeOnWebgpu('the optimiser', (backend) => {
       for (const own of tensors) for (const x of Object.values(own) as Tensor[]) x.dispose();
     },
   );
+
+  it('writes over what it consumes, and over nothing that others hold', async () => {
+    const values = draw(7);
+    const zerosOf = (): Tensor[] => shapes.map((shape) => zeros(shape));
+    const make = () => ({
+      params: values.map(toTensor),
+      grads: values.map(toTensor),
+      m: zerosOf(),
+      v: zerosOf(),
+    });
+    const step = ({ params, grads, m, v }: ReturnType<typeof make>, consume: boolean): AdamWTensors[] =>
+      adamWAll(
+        params.map((param, i) => ({ param, grad: grads[i]!, m: m[i]!, v: v[i]!, ...settings[i]! })),
+        { step: 1, consume },
+      );
+    const given = make();
+    const expected = step(given, false);
+    const held = make();
+    // Each of the four in one parameter; the last is its own gradient too.
+    const clones = [held.params[0]!, held.m[1]!, held.v[2]!, held.grads[3]!].map((x) => ({
+      before: x.clone(),
+      alias: x.clone(),
+    }));
+    held.grads[4]!.dispose();
+    held.grads[4] = held.params[4]!;
+    const buffers = memory().numDataBuffers;
+    const made = step(held, true);
+    // The gradients that nobody holds: 3 is held, 4 is the parameter.
+    expect(memory().numDataBuffers - buffers).toBe(3 - 4);
+    for (const [i, own] of made.entries()) {
+      for (const name of ['param', 'm', 'v'] as const)
+        expect(await read(own[name])).toBeCloseRms(await read(expected[i]![name]), 1e-6);
+    }
+    const unchanged = [values[0]!, nd(shapes[1]!), nd(shapes[2]!), values[3]!];
+    for (const [i, { before, alias }] of clones.entries()) {
+      expect(await read(alias)).toBeCloseRms(unchanged[i]!, 1e-7);
+      before.dispose();
+      alias.dispose();
+    }
+    for (const x of [
+      ...Object.values(given).flat(),
+      ...[...made, ...expected].flatMap((own) => Object.values(own) as Tensor[]),
+    ])
+      x.dispose();
+  });
+
+  it('needs no memory for what is written in place', async () => {
+    const bytes = (): number =>
+      (memory() as unknown as { numBytesAllocatedInGPU: number }).numBytesAllocatedInGPU;
+    // Of a size that nothing else has had.
+    const [param, grad, m, v] = Array.from({ length: 4 }, () => zeros([12_343])) as [
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    let own: AdamWTensors = { param, m, v };
+    // All are on the device once they have been used.
+    [own] = adamWAll([{ ...own, grad: grad.clone(), learningRate: 1 }], { step: 1, consume: true }) as [
+      AdamWTensors,
+    ];
+    await own.param.data();
+    const before = bytes();
+    [own] = adamWAll([{ ...own, grad, learningRate: 1 }], { step: 2, consume: true }) as [AdamWTensors];
+    await own.param.data();
+    expect(bytes()).toBe(before);
+    for (const x of Object.values(own) as Tensor[]) x.dispose();
+  });
+
+  it('is not shown what was read before', async () => {
+    const [param, grad, m, v] = [1, 2, 0, 0].map((x) => toTensor(nd([4], Array(4).fill(x)))) as [
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    // One read that is done, and one that is on its way.
+    await param.data();
+    const late = m.data();
+    const made = adamWAll([{ param, grad, m, v, learningRate: 0.5 }], { step: 1, consume: true });
+    expect(Array.from(await late)).toEqual([0, 0, 0, 0]);
+    expect(await read(made[0]!.param)).toBeCloseRms([0.5, 0.5, 0.5, 0.5], 1e-5);
+    expect(await read(made[0]!.m)).toBeCloseRms([0.2, 0.2, 0.2, 0.2], 1e-5);
+    for (const x of Object.values(made[0]!) as Tensor[]) x.dispose();
+  });
 
   it('has the norm of each tensor, of all together, and the factor that clips', async () => {
     for (const [clipNorm, arrays] of [

@@ -154,9 +154,11 @@ describeOnWebgpu('dispatches', (backend) => {
     const gpu = globalThis.navigator.gpu;
     const adapter = await gpu.requestAdapter({ forceFallbackAdapter: backend === 'webgpu-software' });
     const device = await (adapter as GPUAdapter).requestDevice();
-    for (const pack of [1, 4] as const) {
-      const module = device.createShaderModule({ code: stepText(3, true)[pack] });
-      expect((await module.getCompilationInfo()).messages).toEqual([]);
+    for (const isInPlace of [false, true]) {
+      for (const pack of [1, 4] as const) {
+        const module = device.createShaderModule({ code: stepText(3, { isInPlace, isScaled: true })[pack] });
+        expect((await module.getCompilationInfo()).messages).toEqual([]);
+      }
     }
     device.destroy();
   });

@@ -35,8 +35,14 @@ export function installUploads(instance: KernelBackend): void {
   backend.uploadToGPU = (dataId) => {
     const data = backend.tensorMap.get(dataId);
     if (data.resource) return;
+    const bytes = deviceBytes(data.shape);
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    data.resource = backend.bufferManager.acquireBuffer(deviceBytes(data.shape), usage);
+    // Kernels may take a scalar as a uniform, which leaves a storage binding free.
+    const isScalar = bytes === Float32Array.BYTES_PER_ELEMENT;
+    data.resource = backend.bufferManager.acquireBuffer(
+      bytes,
+      isScalar ? usage | GPUBufferUsage.UNIFORM : usage,
+    );
     if (!data.values) return;
     // The queue writes before what is being recorded runs. That is early enough, and not too early: the pool takes a buffer back
     // only once all that uses it was submitted.
