@@ -40,18 +40,23 @@ export interface Segment {
 /** The documents of a packed batch. Tokens outside of every segment are padding: they are neither written nor read. */
 export type Segments = readonly Segment[];
 
-const int32 = (values: ArrayLike<number>): Tensor1D => tensor1d(Int32Array.from(values), 'int32');
+const int32 = (values: Int32Array | number[]): Tensor1D =>
+  tensor1d(values instanceof Int32Array ? values : Int32Array.from(values), 'int32');
 
 /** The sequences of a dense batch of B rows of T tokens, flattened to B·T rows. */
 export function uniformSequences(batch: number, tokens: number): Sequences {
   const rows = batch * tokens;
+  const starts = Array.from({ length: batch }, (_, b) => b * tokens);
+  // Every layer asks: filled by the run, not by the row, and not copied.
+  const rowSequence = new Int32Array(rows);
+  starts.forEach((start, b) => rowSequence.fill(b, start, start + tokens));
   return {
     rows,
     count: batch,
     maxLength: tokens,
-    starts: int32(Array.from({ length: batch }, (_, b) => b * tokens)),
+    starts: int32(starts),
     lengths: int32(new Int32Array(batch).fill(tokens)),
-    rowSequence: int32(Int32Array.from({ length: rows }, (_, row) => Math.floor(row / tokens))),
+    rowSequence: int32(rowSequence),
     uniform: { batch, tokens },
   };
 }
