@@ -42,6 +42,31 @@ describe('the pool of WebGPU buffers', () => {
     expect(pool).toMatchObject({ numBytesUsed: 192, numBytesAllocated: 192, numFreeBuffers: 0 });
   });
 
+  it('uses the oldest of those that are free, in whatever order they were freed', () => {
+    const { pool } = poolOnDevice();
+    const buffers = [1, 2, 3].map(() => pool.acquireBuffer(64, STORAGE));
+    for (const i of [1, 2, 0]) pool.releaseBuffer(buffers[i]!);
+    expect([1, 2, 3].map(() => buffers.indexOf(pool.acquireBuffer(64, STORAGE)))).toEqual([0, 1, 2]);
+  });
+
+  it('gives the host no buffer that recorded commands use', () => {
+    const { pool, recording } = poolOnDevice();
+    recording.open = true;
+    const first = pool.acquireBuffer(64, STORAGE);
+    pool.releaseBuffer(first);
+    const written = pool.acquireForHost(64, STORAGE);
+    expect(written).not.toBe(first);
+    expect(pool.acquireBuffer(64, STORAGE)).toBe(first);
+    for (const buffer of [first, written]) pool.releaseBuffer(buffer);
+    recording.open = false;
+    pool.afterSubmit();
+    // Freed before the submit, used again after it.
+    expect(pool.acquireForHost(64, STORAGE)).toBe(first);
+    recording.open = true;
+    pool.releaseBuffer(first);
+    expect(pool.acquireForHost(64, STORAGE)).toBe(written);
+  });
+
   it('keeps what is used at least once in every period', () => {
     const { pool, alive } = poolOnDevice();
     for (let i = 0; i < 50; i++) {

@@ -19,6 +19,7 @@ import {
   type Precision,
   type TensorInfo,
 } from '@mnemix/tensor';
+import { bindGroupOf } from './bind-groups.ts';
 import { settleChecks, throwFailed } from './checks.ts';
 import { obstacleTo, sayOnce } from './fallback.ts';
 import type { GpuDispatch, GpuOutput, GpuPlan } from './kernel.ts';
@@ -42,7 +43,6 @@ interface TfjsWebGpu {
   readonly device: GPUDevice;
   readonly bufferManager: { owner: string };
   readonly tensorMap: { get(dataId: object): { resource?: GPUBuffer; readonly external?: boolean } };
-  readonly commandQueueOwnedIds: WeakSet<object>;
   commandEncoder: GPUCommandEncoder | null;
   computePassEncoder: GPUComputePassEncoder | null;
   dispatchCountInPass: number;
@@ -133,7 +133,6 @@ function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string
     for (const { dataId } of outputs) gpu.disposeData(dataId);
     throw error;
   } finally {
-    // tfjs keeps what recorded dispatches use until they are submitted.
     for (const { dataId } of scratch) gpu.disposeData(dataId);
   }
   return outputs;
@@ -164,20 +163,15 @@ function record(
 ): void {
   const { kernel, buffers, uniforms, workgroups, flops } = dispatch;
   const used = buffers.map((name) => tensors.get(name) ?? missingTensor(kernel.name, name));
-  const resources = used.map(({ dataId }) => ({ buffer: gpu.tensorMap.get(dataId).resource as GPUBuffer }));
+  const resources: GPUBufferBinding[] = used.map(({ dataId }) => ({
+    buffer: gpu.tensorMap.get(dataId).resource as GPUBuffer,
+  }));
   if (uniforms) {
     resources.push(gpu.makeUniforms(uniforms.map(({ type, value }) => ({ type, data: [value] }))));
   }
   const encode = (pass: GPUComputePassEncoder): void => {
     pass.setPipeline(compiled.pipeline);
-    pass.setBindGroup(
-      0,
-      gpu.device.createBindGroup({
-        label: kernel.name,
-        layout: compiled.layout,
-        entries: resources.map((resource, binding) => ({ binding, resource })),
-      }),
-    );
+    pass.setBindGroup(0, bindGroupOf(gpu.device, compiled, resources));
     pass.dispatchWorkgroups(...workgroups);
   };
   const bytes = (): number => used.reduce((sum, { shape }) => sum + deviceBytes(shape), 0);
@@ -195,7 +189,6 @@ function record(
     });
     return;
   }
-  for (const { dataId } of used) gpu.commandQueueOwnedIds.add(dataId);
   gpu.ensureCommandEncoderReady();
   if (timed) gpu.endComputePassEncoder();
   gpu.computePassEncoder ??= (gpu.commandEncoder as GPUCommandEncoder).beginComputePass(timed);

@@ -41,6 +41,21 @@ describeOnWebgpu('the GPU bridge', (backend) => {
     result.dispose();
   });
 
+  it('reads what the host sent for it, though buffers are used again while commands wait', async () => {
+    const op = scaleOp('TestSent');
+    const made = Array.from({ length: 20 }, (_, i) =>
+      tidy(() => {
+        const { y, z } = op({ x: tensor([i, i + 1, i + 2]) }, { factor: 2 });
+        // 2x − x, and what else is made and freed here takes the buffers of the same size in turn.
+        return add(y, mul(z, tensor([1, 1, 1])));
+      }),
+    );
+    for (const [i, x] of made.entries()) {
+      expect(await values(x)).toEqual([i, i + 1, i + 2]);
+      x.dispose();
+    }
+  });
+
   it('compiles a pipeline for each value of a constant', async () => {
     const op = scaleOp('TestConstants');
     const x = tensor([1, 2]);

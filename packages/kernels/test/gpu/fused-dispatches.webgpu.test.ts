@@ -118,12 +118,16 @@ describeOnWebgpu('dispatches', (backend) => {
   beforeAll(async () => {
     await openBackend(backend);
     // Bind groups of our kernels bear their names, those of tfjs none.
-    const { prototype } = globalThis.GPUDevice;
-    const original = prototype.createBindGroup;
-    vi.spyOn(prototype, 'createBindGroup').mockImplementation(function (this: GPUDevice, descriptor) {
-      if (descriptor.label) run.push(descriptor.label);
-      return original.call(this, descriptor);
-    });
+    const { prototype } = globalThis.GPUComputePassEncoder;
+    const original = prototype.setBindGroup as (index: number, group: GPUBindGroup) => undefined;
+    vi.spyOn(prototype, 'setBindGroup').mockImplementation(function (
+      this: GPUComputePassEncoder,
+      index: number,
+      group: GPUBindGroup,
+    ) {
+      if (group.label) run.push(group.label);
+      return original.call(this, index, group);
+    } as GPUComputePassEncoder['setBindGroup']);
   });
   afterEach(() => void run.splice(0));
   afterAll(async () => {

@@ -24,7 +24,10 @@ export interface BufferPoolOptions {
 }
 
 /**
- * Buffers by size and usage; the one that was freed last is used again first.
+ * Buffers by size and usage; of those that are free the oldest is used first, so that steps which need the same get the same.
+ *
+ * A buffer can be used again by the commands that follow, even while those that used it before are only recorded: all run in order.
+ * What the host writes comes before all that is recorded, so it wants a buffer that nothing recorded uses ({@link acquireForHost}).
  *
  * Two rules give memory back. What lay idle for a whole period (10 s) is destroyed, at the period's end. And before a buffer is
  * made, those that lie idle longest are destroyed until no more than twice the bytes are held that were in use at once lately.
@@ -40,9 +43,13 @@ export class BufferPool {
   numBytesAllocated = 0;
 
   private readonly used = new Set<GPUBuffer>();
-  /** With the period in which each was freed, in the order in which they were. */
-  private readonly free = new Map<GPUBuffer, number>();
+  /** When each was freed, in the order in which they were. */
+  private readonly free = new Map<GPUBuffer, { readonly period: number; readonly submits: number }>();
   private readonly freeOf = new Map<number, GPUBuffer[]>();
+  /** In the order in which they were made. */
+  private readonly ages = new WeakMap<GPUBuffer, number>();
+  private made = 0;
+  private submits = 0;
   /** To be destroyed once what has been recorded is submitted. */
   private doomed: GPUBuffer[] = [];
   private period = 0;
@@ -58,12 +65,36 @@ export class BufferPool {
   }
 
   acquireBuffer(size: number, usage: number, mappedAtCreation = false, reuse = true): GPUBuffer {
-    const isReused = reuse && !(this.options.isRecorded && size < LARGE_BYTES);
-    const found = isReused ? this.freeOf.get(keyOf({ size, usage }))?.pop() : undefined;
-    if (found) {
-      this.free.delete(found);
-      this.numFreeBuffers--;
+    return this.take(reuse ? this.oldestFree(size, usage) : undefined, size, usage, mappedAtCreation);
+  }
+
+  /** A buffer for `writeBuffer`. */
+  acquireForHost(size: number, usage: number): GPUBuffer {
+    return this.take(this.oldestFree(size, usage, true), size, usage);
+  }
+
+  /** @param isIdle nothing that is recorded and not submitted uses it */
+  private oldestFree(size: number, usage: number, isIdle = false): GPUBuffer | undefined {
+    if (this.options.isRecorded && size < LARGE_BYTES) return undefined;
+    let oldest: GPUBuffer | undefined;
+    for (const buffer of this.freeOf.get(keyOf({ size, usage })) ?? []) {
+      if (isIdle && this.options.isRecording() && this.free.get(buffer)?.submits === this.submits) continue;
+      if (!oldest || this.ageOf(buffer) < this.ageOf(oldest)) oldest = buffer;
     }
+    return oldest;
+  }
+
+  private ageOf(buffer: GPUBuffer): number {
+    return this.ages.get(buffer) as number;
+  }
+
+  private take(
+    found: GPUBuffer | undefined,
+    size: number,
+    usage: number,
+    mappedAtCreation = false,
+  ): GPUBuffer {
+    if (found) this.forget(found);
     const buffer = found ?? this.create(size, usage, mappedAtCreation);
     this.used.add(buffer);
     this.numUsedBuffers++;
@@ -85,15 +116,15 @@ export class BufferPool {
     const like = this.freeOf.get(key);
     if (like) like.push(buffer);
     else this.freeOf.set(key, [buffer]);
-    this.free.set(buffer, this.period);
+    this.free.set(buffer, { period: this.period, submits: this.submits });
     this.numFreeBuffers++;
     if (!this.options.isRecorded) this.timer ??= later(() => this.endPeriod());
   }
 
   /** Destroys what has been free for the whole of the period. */
   endPeriod(): void {
-    for (const [buffer, since] of this.free) {
-      if (since === this.period) break;
+    for (const [buffer, { period }] of this.free) {
+      if (period === this.period) break;
       this.destroyFree(buffer);
     }
     this.period++;
@@ -104,6 +135,7 @@ export class BufferPool {
 
   /** To be called after each submit. */
   afterSubmit(): void {
+    this.submits++;
     for (const buffer of this.doomed) buffer.destroy();
     this.doomed = [];
   }
@@ -155,19 +187,25 @@ export class BufferPool {
       }
     }
     this.numBytesAllocated += size;
+    this.ages.set(buffer, this.made++);
     return buffer;
   }
 
   private destroyFree(buffer: GPUBuffer): void {
-    this.free.delete(buffer);
-    this.numFreeBuffers--;
-    // Whichever was freed first of all was freed first of its like.
-    this.freeOf.get(keyOf(buffer))?.shift();
+    this.forget(buffer);
     this.destroy(buffer);
   }
 
+  /** It is free no longer. */
+  private forget(buffer: GPUBuffer): void {
+    this.free.delete(buffer);
+    this.numFreeBuffers--;
+    const like = this.freeOf.get(keyOf(buffer)) as GPUBuffer[];
+    like.splice(like.indexOf(buffer), 1);
+  }
+
   private destroy(buffer: GPUBuffer): void {
-    // tfjs frees what it has only uploaded to while the upload is still to be submitted.
+    // What is recorded may still use it.
     if (this.options.isRecording()) this.doomed.push(buffer);
     else buffer.destroy();
     this.numBytesAllocated -= buffer.size;

@@ -35,17 +35,18 @@ export function installUploads(instance: KernelBackend): void {
   backend.uploadToGPU = (dataId) => {
     const data = backend.tensorMap.get(dataId);
     if (data.resource) return;
+    const { bufferManager: pool } = backend;
     const bytes = deviceBytes(data.shape);
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     // Kernels may take a scalar as a uniform, which leaves a storage binding free.
     const isScalar = bytes === Float32Array.BYTES_PER_ELEMENT;
-    data.resource = backend.bufferManager.acquireBuffer(
-      bytes,
-      isScalar ? usage | GPUBufferUsage.UNIFORM : usage,
-    );
-    if (!data.values) return;
-    // The queue writes before what is being recorded runs. That is early enough, and not too early: the pool takes a buffer back
-    // only once all that uses it was submitted.
+    const all = isScalar ? usage | GPUBufferUsage.UNIFORM : usage;
+    if (!data.values) {
+      data.resource = pool.acquireBuffer(bytes, all);
+      return;
+    }
+    // The queue writes before what is being recorded runs.
+    data.resource = pool.acquireForHost(bytes, all);
     device.queue.writeBuffer(data.resource, 0, wordsOf(data.values, data.dtype) as BufferSource);
     data.values = null;
   };

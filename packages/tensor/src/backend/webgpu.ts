@@ -45,7 +45,6 @@ export const openWebgpu = (options: WebgpuOptions): Promise<Opened> => open(opti
 /** A software adapter such as SwiftShader: right, far slower than WASM. For tests. */
 export const openSoftwareWebgpu = (options: WebgpuOptions): Promise<Opened> => open(options, true);
 
-/** What is freed meanwhile is used again only afterwards: more would cost memory. */
 const DISPATCHES_OF_A_SUBMIT = 64;
 
 async function open(
@@ -104,6 +103,9 @@ async function open(
   return { instance, report, close };
 }
 
+/** For tfjs, which frees what recorded commands use only once they are submitted: the pool tells what may be used again. */
+const NOTHING_OWNED = { add: () => {}, has: () => false };
+
 /** Puts our pool in the place of tfjs's. */
 function installPool(instance: KernelBackend, device: GPUDevice, onFailure: Watch['fail']): void {
   const backend = instance as unknown as {
@@ -114,6 +116,8 @@ function installPool(instance: KernelBackend, device: GPUDevice, onFailure: Watc
   const pool = new BufferPool({ device, isRecording: () => backend.commandEncoder !== null, onFailure });
   const { submitQueue } = backend;
   backend.bufferManager = pool;
+  // tfjs makes a new set at each submit.
+  Object.defineProperty(backend, 'commandQueueOwnedIds', { get: () => NOTHING_OWNED, set: () => {} });
   backend.submitQueue = () => {
     submitQueue.call(backend);
     // Whose turn it is now: a recording has a pool of its own.
