@@ -1,6 +1,6 @@
 // Residual blocks stacked to a language model, with fla's parameter names:
 //   h ← h + mixer(norm(h)) ; h ← h + mlp(norm(h)) ; logits = W_head norm(h)
-import { crossEntropy, embedding } from '@mnemix/kernels';
+import { crossEntropy, embedding, joinRows } from '@mnemix/kernels';
 import {
   initNormal,
   linear,
@@ -128,7 +128,8 @@ function asOne(routings: readonly RoutingSample[]): RoutingSample | undefined {
       0,
     ) as unknown as T;
   return {
-    logits: rows(({ logits }) => logits),
+    // They alone have a gradient, which is taken apart again in one go.
+    logits: joinRows(routings.map(({ logits }) => logits)) as Tensor2D,
     choices: rows(({ choices }) => choices),
     ...(routings.every((sample) => sample.rowSequence)
       ? { rowSequence: rows((sample) => sample.rowSequence as Tensor1D) }

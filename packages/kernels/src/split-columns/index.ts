@@ -1,7 +1,7 @@
-// The columns of a matrix, in tensors of their own, and maps whose columns are taken apart.
+// The columns of a matrix, in tensors of their own, and back; and maps whose columns are taken apart.
 import { concat, defineOp, split, type Op, type OpInputs, type Tensor, type Tensor2D } from '@mnemix/tensor';
 import { gpuKernel } from '../gpu/bridge.ts';
-import { nameOf, splitColumns } from './gpu.ts';
+import { moveColumns, nameOf } from './gpu.ts';
 
 export interface ColumnsAttrs {
   /** Of each part; together the width of the matrix. */
@@ -16,7 +16,7 @@ const kernels = gpuKernel<{ y: Tensor }, ColumnsAttrs>(({ shapes: { y }, attrs: 
   const [rows = 0] = y;
   return {
     outputs: Object.fromEntries(widths.map((width, i) => [nameOf(i), { shape: [rows, width] }])),
-    dispatches: [splitColumns(rows, widths)],
+    dispatches: [moveColumns('split', rows, widths)],
   };
 });
 
@@ -42,6 +42,21 @@ const columnsOf = byCount<{ y: Tensor }>((outputs) =>
   }),
 );
 
+/** The other way about: parts [N, width] → y [N, sum of the widths]. */
+const joinOp = defineOp<Columns, { y: Tensor }, ColumnsAttrs>({
+  name: 'JoinColumns',
+  outputs: ['y'],
+  portable: (parts) => ({ y: concat(Object.values(parts) as Tensor2D[], 1) }),
+  kernels: gpuKernel<Columns, ColumnsAttrs>(({ shapes, attrs: { widths }, device }) => {
+    if (widths.length + 1 > device.limits.maxStorageBuffersPerShaderStage) return undefined;
+    const [rows = 0] = shapes[nameOf(0)] as readonly number[];
+    return {
+      outputs: { y: { shape: [rows, widths.reduce((sum, width) => sum + width, 0)] } },
+      dispatches: [moveColumns('join', rows, widths)],
+    };
+  }),
+});
+
 interface MapOps<I extends OpInputs> {
   readonly name: string;
   readonly integers?: readonly (keyof I & string)[];
@@ -57,13 +72,10 @@ export const splitMap = <I extends OpInputs>({ name, integers = [], forward, gra
       outputs,
       integers,
       portable: (inputs, attrs) => columnsOf({ y: forward(inputs) }, attrs),
-      gradient: ({ inputs, grads }) =>
+      gradient: ({ inputs, grads, attrs }) =>
         gradient(
           inputs,
-          concat(
-            outputs.map((output) => grads[output] as Tensor2D),
-            1,
-          ),
+          joinOp(Object.fromEntries(outputs.map((output) => [output, grads[output] as Tensor])), attrs).y,
         ),
     }),
   );

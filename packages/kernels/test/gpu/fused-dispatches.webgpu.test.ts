@@ -14,6 +14,7 @@ import {
   l2Norm,
   l2NormPair,
   layerNorm,
+  linears,
   rmsNorm,
   rmsNormGated,
   rotary,
@@ -71,6 +72,13 @@ const cases: readonly Case[] = [
     inputs: { a: draw(2, 4), b: draw(3, 4) },
     op: (t) => ({ y: joinRows(Object.values(t)) }),
     kernels: ['JoinRows', 'SplitRows'],
+  },
+  {
+    name: 'linears',
+    inputs: { x: draw(64, 4), a: draw(8, 4), b: draw(4, 4) },
+    op: ({ x, a, b }) => ({ y: linears(x!, [{ weight: a! }, { weight: b! }])[0]! }),
+    // Zeros are the gradient of the map that nothing depends on.
+    kernels: ['JoinRows', 'MatMul', 'SplitColumns', 'JoinColumns', 'MatMul', 'MatMul', 'SplitRows'],
   },
   {
     name: 'layerNorm',
