@@ -3,19 +3,10 @@
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
-import {
-  backwardStates,
-  forwardStates,
-  gateGradient,
-  keyGradients,
-  keyScores,
-  lowRankSizes,
-  reads,
-  recurrent,
-  scoreGradients,
-  shapesOf,
-  type LowRankSizes,
-} from '../gpu/scan/low-rank/stages.ts';
+import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
+import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
+import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
+import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
 import { read, rowsOf, stage, written, writtenRowsOf } from '../gpu/scan/stage.ts';
 import { chunkTable, tableScratch } from '../gpu/scan/stages.ts';
 import finishWgsl from './finish.wgsl';
@@ -79,6 +70,7 @@ export const forwardPlan = ({
     outputs,
     scratch: {
       ...tableScratch(sizes),
+      ...scratch.transitions,
       a: scratch.keys,
       y: scratch.values,
       scores: scratch.planes,
@@ -164,6 +156,7 @@ export const gradientPlan = ({
     outputs,
     scratch: {
       ...tableScratch(sizes),
+      ...scratch.transitions,
       a: scratch.keys,
       y: scratch.values,
       scores: scratch.planes,

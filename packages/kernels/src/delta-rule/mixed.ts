@@ -7,7 +7,7 @@ import {
   mixedSolve,
   mixedSolveScratch,
 } from '../gpu/scan/low-rank/mixed.ts';
-import { FEW_TOKENS } from '../gpu/scan/low-rank/stages.ts';
+import { FEW_TOKENS } from '../gpu/scan/low-rank/recurrent.ts';
 import {
   mixedGateGradient,
   mixedPull,

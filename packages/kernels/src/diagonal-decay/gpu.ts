@@ -3,6 +3,7 @@ import type { OpInputs } from '@mnemix/tensor';
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
+import { segmentsOf } from '../gpu/scan/segments.ts';
 import { read, rowsOf, stage, written } from '../gpu/scan/stage.ts';
 import {
   chunkStage,
@@ -39,7 +40,7 @@ type Shapes = { readonly [Name in keyof DiagonalDecayInputs]: readonly number[] 
 /** None where the chunks do not fit the device, or the op is one that no kernel is there for. */
 function sizesOf(
   { q, v, logDecay, bonus }: Shapes,
-  { rows, count, maxLength, form }: ScanAttrs,
+  { rows, count, maxLength, form, segmentChunks }: ScanAttrs,
   { limits }: GPUDevice,
 ): ScanSizes | undefined {
   const [, heads = 0, dk = 0] = q;
@@ -55,7 +56,8 @@ function sizesOf(
     Math.max(chunks, count) <= limits.maxComputeWorkgroupsPerDimension &&
     MOST_BUFFERS <= limits.maxStorageBuffersPerShaderStage &&
     MOST_WORKGROUP_BYTES <= limits.maxComputeWorkgroupStorageSize;
-  return fits ? { rows, count, heads, dk, dv, gate, chunks, before } : undefined;
+  const segments = segmentsOf({ chunks, count, maxLength, heads, dv, segmentChunks });
+  return fits ? { rows, count, heads, dk, dv, gate, chunks, before, segments } : undefined;
 }
 
 type Call<I extends OpInputs> = PlanCall<I, ScanAttrs>;
@@ -157,7 +159,7 @@ export const gradientPlan = ({
     },
     dispatches: [
       ...forwardStates(sizes, shapes, 'last'),
-      states(sizes, {
+      ...states(sizes, {
         x: readQueries(sizes),
         y: 'dO',
         initial: 'dState',
@@ -195,7 +197,7 @@ const forwardStates = (sizes: ScanSizes, { initialState }: Shapes, last: string)
   ...(sizes.gate === 'vector'
     ? [...chunkTable({ ...sizes, gate: 'none' }), vectorDecay(sizes)]
     : chunkTable(sizes)),
-  states(sizes, {
+  ...states(sizes, {
     x: writtenKeys(sizes),
     y: 'v',
     initial: initialState && 'initialState',

@@ -2,19 +2,10 @@
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import type { GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
-import {
-  backwardStates,
-  forwardStates,
-  gateGradient,
-  keyGradients,
-  keyScores,
-  lowRankSizes,
-  reads,
-  recurrent,
-  scoreGradients,
-  shapesOf,
-  type LowRankSizes,
-} from '../gpu/scan/low-rank/stages.ts';
+import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
+import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
+import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
+import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
 import { chunkTable, tableScratch } from '../gpu/scan/stages.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import type { DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRankInputs } from './op.ts';
@@ -65,6 +56,7 @@ const forwardPlan = ({
     outputs,
     scratch: {
       ...tableScratch(sizes),
+      ...scratch.transitions,
       y: scratch.values,
       scores: scratch.planes,
       system: scratch.system(false),
@@ -143,6 +135,7 @@ const gradientPlan = ({
     },
     scratch: {
       ...tableScratch(sizes),
+      ...scratch.transitions,
       y: scratch.values,
       scores: scratch.planes,
       system: scratch.system(true),

@@ -13,6 +13,11 @@ export interface ScanOptions {
   readonly scale?: number | undefined;
   /** Tokens that the chunk form takes at once: at most 16, or a multiple of 16. 64 if left out. */
   readonly chunkSize?: number | undefined;
+  /**
+   * Chunks of 64 tokens that a kernel on WebGPU walks one after the other, before a longer sequence is cut; left out, what keeps a
+   * large card busy.
+   */
+  readonly segmentChunks?: number | undefined;
   /** Asks for a form in plain tensor ops; left out, the fastest that the backend has runs. */
   readonly form?: ScanForm | undefined;
 }
@@ -20,6 +25,7 @@ export interface ScanOptions {
 export type ScanAttrs = SequenceSizes & {
   readonly scale: number;
   readonly chunkSize: number;
+  readonly segmentChunks?: number | undefined;
   readonly form?: ScanForm | undefined;
 };
 
@@ -27,7 +33,7 @@ type Sizes = Record<string, number>;
 
 /** @throws MnemixError `config` where chunkSize is not possible */
 export function scanAttrs(where: string, options: ScanOptions, { dk = 1 }: Sizes): ScanAttrs {
-  const { sequences, scale = dk ** -0.5, chunkSize = 64, form } = options;
+  const { sequences, scale = dk ** -0.5, chunkSize = 64, segmentChunks, form } = options;
   const { rows, count, maxLength, uniform } = sequences;
   checkConfig(
     Number.isInteger(chunkSize) && chunkSize > 0 && (chunkSize <= 16 || chunkSize % 16 === 0),
@@ -35,7 +41,13 @@ export function scanAttrs(where: string, options: ScanOptions, { dk = 1 }: Sizes
     `expected 1 to 16 or a multiple of 16, found ${chunkSize}.`,
     'Pass chunkSize: 64, or leave it out.',
   );
-  return { rows, count, maxLength, uniform, scale, chunkSize, form };
+  checkConfig(
+    segmentChunks === undefined || (Number.isInteger(segmentChunks) && segmentChunks > 0),
+    `${where}(segmentChunks)`,
+    `expected a whole number from 1 on, found ${segmentChunks}.`,
+    'Leave segmentChunks out.',
+  );
+  return { rows, count, maxLength, uniform, scale, chunkSize, segmentChunks, form };
 }
 
 export const sequenceTensors = ({ starts, lengths, rowSequence }: Sequences): SequenceTensors => ({

@@ -1,35 +1,17 @@
 // The stages that scans in chunks are made of: dispatches between named tensors.
-import { f32, u32, type GpuDispatch, type Uniform } from '../kernel.ts';
+import { u32, type GpuDispatch } from '../kernel.ts';
+import { CHUNK, chunkStage, GATES, type Border, type ChunkStage, type ScanSizes } from './chunk-stage.ts';
 import chunkTableWgsl from './chunk-table.wgsl';
-import decayWgsl from './decay.wgsl';
 import productWgsl from './product.wgsl';
 import readsWgsl from './reads.wgsl';
 import runningSumsWgsl from './running-sums.wgsl';
 import scoresWgsl from './scores.wgsl';
-import { read, rowsOf, stage, written, writtenRowsOf, type Stage } from './stage.ts';
+import { passOn, segmentScratch, segmentTable, walked, walkFlags } from './segments.ts';
+import { read, rowsOf, written, writtenRowsOf } from './stage.ts';
 import stateDotsWgsl from './state-dots.wgsl';
 import statesWgsl from './states.wgsl';
 
-/** Tokens of a chunk, and rows and columns of a workgroup's tile. */
-const CHUNK = 64;
-
-/** As decay.wgsl counts them. */
-export const GATES = { none: 0, scalar: 1, vector: 2 } as const;
-export type Gate = keyof typeof GATES;
-
-export interface ScanSizes {
-  readonly rows: number;
-  /** S. */
-  readonly count: number;
-  readonly heads: number;
-  readonly dk: number;
-  readonly dv: number;
-  readonly gate: Gate;
-  /** Chunks that there can be at most. */
-  readonly chunks: number;
-  /** Queries read before their own gate. */
-  readonly before: boolean;
-}
+export { chunkStage, GATES, type Border, type Gate, type ScanSizes } from './chunk-stage.ts';
 
 /** Rows cut into chunks are at most ⌊rows / C⌋ full ones, and one more for each sequence. */
 export const mostChunks = ({
@@ -45,61 +27,21 @@ export const mostChunks = ({
 export const tilesOf = (width: number): number => Math.ceil(width / CHUNK);
 
 /** Tensors between dispatches that all stages share. */
-export const tableScratch = ({ chunks, count, rows, heads, dk, gate }: ScanSizes) =>
-  ({
+export const tableScratch = (sizes: ScanSizes) => {
+  const { chunks, count, rows, heads, dk, gate } = sizes;
+  return {
     chunks: { shape: [chunks, 4], dtype: 'int32' },
     sequenceChunks: { shape: [count, 2], dtype: 'int32' },
     ...(gate !== 'none' && { sums: { shape: [rows, gate === 'scalar' ? heads : heads * dk, 2] } }),
-  }) as const;
-
-/** The fields of decay.wgsl's uniforms that are not the sizes. */
-interface Told {
-  readonly to?: Border;
-  readonly stateScale?: number;
-  readonly scoreScale?: number;
-  readonly extra?: number;
-}
-
-/** The uniforms of decay.wgsl. */
-const uniformsOf = (
-  { heads, dk, dv, rows, before }: ScanSizes,
-  { to = 'start', stateScale = 1, scoreScale = 1, extra = 0 }: Told,
-): Uniform[] => [
-  u32(heads),
-  u32(dk),
-  u32(dv),
-  u32(rows),
-  u32(Number(to === 'end')),
-  u32(Number(before)),
-  f32(stateScale),
-  f32(scoreScale),
-  u32(extra),
-];
-
-type ChunkStage = Pick<Stage, 'name' | 'heading' | 'parts' | 'bindings' | 'workgroups'> &
-  Partial<Pick<Stage, 'constants'>> & { readonly told?: Told };
-
-/** A stage on chunks: its text follows decay.wgsl, its bindings those that decay.wgsl needs. */
-export const chunkStage = (sizes: ScanSizes, { told = {}, constants, ...parts }: ChunkStage): GpuDispatch =>
-  stage({
-    ...parts,
-    parts: [decayWgsl, ...parts.parts],
-    bindings: {
-      // Without a gate nothing reads the sums, but something must be bound.
-      sums: read(sizes.gate === 'none' ? 'chunks' : 'sums', 'vec2f'),
-      chunks: read('chunks', 'Chunk'),
-      ...parts.bindings,
-    },
-    uniforms: uniformsOf(sizes, told),
-    constants: { gate: GATES[sizes.gate], ...constants },
-    aligned: sizes.dk % 4 === 0 && sizes.dv % 4 === 0,
-  });
+    ...segmentScratch(sizes),
+  } as const;
+};
 
 /** A stage made of products: its text follows product.wgsl. */
 export const productStage = (sizes: ScanSizes, { parts, ...stage }: ChunkStage): GpuDispatch =>
   chunkStage(sizes, { ...stage, parts: [productWgsl, ...parts] });
 
-/** `chunks` and `sequenceChunks` from `starts` and `lengths`, and `sums` from `logDecay`. */
+/** `chunks` and `sequenceChunks` from `starts` and `lengths`, segments, and `sums` from `logDecay`. */
 export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
   const { chunks, count, gate, heads, dk } = sizes;
   const channels = gate === 'vector' ? heads * dk : heads;
@@ -109,7 +51,7 @@ export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
     uniforms: [u32(count), u32(chunks)],
     workgroups: [Math.ceil(Math.max(chunks, count) / 64)],
   };
-  if (gate === 'none') return [table];
+  if (gate === 'none') return [table, ...segmentTable(sizes)];
   const sums: GpuDispatch = {
     kernel: {
       name: 'RunningSums',
@@ -120,11 +62,8 @@ export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
     uniforms: [u32(channels)],
     workgroups: [Math.ceil(channels / 64), chunks],
   };
-  return [table, sums];
+  return [table, ...segmentTable(sizes), sums];
 }
-
-/** Which border of its chunk a token looks to: reads to the start, writes to the end. */
-export type Border = 'start' | 'end';
 
 interface States {
   readonly x: string;
@@ -140,22 +79,26 @@ interface States {
   readonly scale: number;
 }
 
-/** See states.wgsl. */
-export const states = (sizes: ScanSizes, { x, y, initial, states, last, to, scale }: States): GpuDispatch =>
-  productStage(sizes, {
+/** See states.wgsl, and segments.ts where sequences are cut. */
+export const states = (sizes: ScanSizes, { x, y, to, scale, ...given }: States): GpuDispatch[] => {
+  const fromLast = to === 'start';
+  const { walks, count, initial, last } = walked(sizes, given);
+  const walk = productStage(sizes, {
     name: 'ScanStates',
     parts: [statesWgsl],
     bindings: {
-      sequenceChunks: read('sequenceChunks', 'vec2u'),
+      sequenceChunks: read(walks, 'vec2u'),
       x: rowsOf(x, 'keyWidth'),
       y: rowsOf(y, 'valueWidth'),
       initial: rowsOf(initial ?? x, 'valueWidth'),
-      states: writtenRowsOf(states, 'valueWidth'),
+      states: writtenRowsOf(given.states, 'valueWidth'),
       last: writtenRowsOf(last, 'valueWidth'),
     },
-    told: { to, stateScale: scale, extra: Number(initial !== undefined) + 2 * Number(to === 'start') },
-    workgroups: [tilesOf(sizes.dk) * tilesOf(sizes.dv), sizes.heads, sizes.count],
+    told: { to, stateScale: scale, extra: walkFlags({ initial, fromLast }) },
+    workgroups: [tilesOf(sizes.dk) * tilesOf(sizes.dv), sizes.heads, count],
   });
+  return [walk, ...passOn(sizes, { ...given, fromLast })];
+};
 
 /** Of all pairs of a chunk's tokens. */
 export const scoresOf = ({ chunks, heads }: ScanSizes) => ({ shape: [chunks, heads, 64, 64] });

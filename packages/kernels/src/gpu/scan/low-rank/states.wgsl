@@ -5,7 +5,8 @@
 //
 // Forward Z are the values written at b, and Y those at k if there are any. For the gradient (`toEnd` is 0) S is that of
 // the state that leaves the chunk, Z the gradient of T's right side, and Y = dO. A workgroup has all rows of 32 columns of one
-// sequence's and head's state in registers. `stateScale` is 0 where there is no initial state.
+// sequence's and head's state in registers. What the walk begins with and leaves behind is in states-walk.wgsl; where sequences are
+// cut, in states-transition.wgsl and states-entry.wgsl, whose walks are homogeneous: without U and Y, S ← e^{b_C} S + Xᵀ W S.
 /** Z is U: it needs no correction, and is not written again. */
 override isSolved: bool;
 const columns = 32u;
@@ -73,47 +74,6 @@ fn blockOf(chunk: Chunk, head: u32, token: u32, first: u32, width: u32, quad: u3
   );
 }
 
-fn valuesAt(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  let value = yAt((chunk.start + min(token, chunk.tokens - 1)) * sizes.heads + head, column);
-  return select(vec4f(), value, token < chunk.tokens);
-}
-
-/** 4 rows of values. */
-fn valuesOf(chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
-  return mat4x4f(
-    valuesAt(chunk, head, token, column),
-    valuesAt(chunk, head, token + 1, column),
-    valuesAt(chunk, head, token + 2, column),
-    valuesAt(chunk, head, token + 3, column),
-  );
-}
-
-fn start(laneRow: u32, row: u32, column: u32) -> vec4f {
-  if (sizes.stateScale == 0 || row >= sizes.keyWidth) {
-    return vec4f();
-  }
-  return initialAt(laneRow + row, column);
-}
-
-/** Leaves a row of the state at the chunk's border. */
-fn leave(stateRow: u32, row: u32, column: u32, state: vec4f) {
-  if (row < sizes.keyWidth) {
-    putStates(stateRow + row, column, state);
-  }
-}
-
-fn finish(laneRow: u32, row: u32, column: u32, state: vec4f) {
-  if (row < sizes.keyWidth) {
-    putLast(laneRow + row, column, state);
-  }
-}
-
-fn putValues(chunk: Chunk, head: u32, token: u32, column: u32, value: vec4f) {
-  if (token < chunk.tokens) {
-    putZ((chunk.start + token) * sizes.heads + head, column, value);
-  }
-}
-
 fn keepLeft(at: u32, block: mat4x4f) {
   left[at] = block[0];
   left[at + edge / 4] = block[1];
@@ -151,7 +111,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let keyWidth = vectorsOf(sizes.keyWidth);
   let valueWidth = vectorsOf(sizes.valueWidth);
   let steps = keyParts * (edge / slice);
-  let writes = (sizes.extra - keyWidth - valueWidth) / keyWidth;
+  let writes = select((sizes.extra - keyWidth - valueWidth) / keyWidth, 1, homogeneous);
   // Which 4 × 4 of a slice an invocation brings, in quads: tokens × keys, where the tokens are the edge, and where the keys are.
   let byToken = vec2u(local % 8 + 8 * (local / 32 % 2), local / 8 % 4 + 4 * (local / 64));
   let byKey = vec2u(local / 16, local % 16);
@@ -167,22 +127,34 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     setState(part, rows);
   }
 
+  var isOver = false;
   for (var n = 0u; n < own.y; n++) {
     let index = own.x + select(n, own.y - 1 - n, sizes.toEnd == 0);
     let chunk = chunks[index];
 
     let stateRow = (index * sizes.heads + head) * sizes.keyWidth;
+    var isAlive = false;
     for (var part = 0u; part < keyParts; part++) {
       let state = stateOf(part);
       let row = part * edge + 4 * lane.y;
-      leave(stateRow, row, column, state[0]);
-      leave(stateRow, row + 1, column, state[1]);
-      leave(stateRow, row + 2, column, state[2]);
-      leave(stateRow, row + 3, column, state[3]);
+      isAlive |= leave(stateRow, row, column, state[0]);
+      isAlive |= leave(stateRow, row + 1, column, state[1]);
+      isAlive |= leave(stateRow, row + 2, column, state[2]);
+      isAlive |= leave(stateRow, row + 3, column, state[3]);
+    }
+    if (homogeneous) {
+      isOver = isSettled(local, isAlive);
+      if (isOver) {
+        break;
+      }
     }
 
     // Z = U + W S. Each slice is on its way while the one before is multiplied.
-    sum = blockOf(chunk, head, 4 * lane.y, keyWidth, valueWidth, column / 4);
+    if (homogeneous) {
+      sum = mat4x4f();
+    } else {
+      sum = blockOf(chunk, head, 4 * lane.y, keyWidth, valueWidth, column / 4);
+    }
     if (!isSolved) {
       for (var step = 0u; step <= steps; step++) {
         let block = blockOf(chunk, head, 4 * byToken.x, 0, keyWidth, step * slice / 4 + byToken.y);
@@ -245,5 +217,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     finish(laneRow, row + 1, column, state[1]);
     finish(laneRow, row + 2, column, state[2]);
     finish(laneRow, row + 3, column, state[3]);
+  }  if (local == 0) {
+    tell((group.z * sizes.heads + head) * ((sizes.keyWidth + columns - 1) / columns) + group.x, isOver);
   }
 }

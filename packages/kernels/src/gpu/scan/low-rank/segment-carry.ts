@@ -1,0 +1,25 @@
+import type { GpuDispatch } from '../../kernel.ts';
+import { chunkStage, type ScanSizes } from '../chunk-stage.ts';
+import { walkFlags, type Carried } from '../segments.ts';
+import { read, rowsOf, writtenRowsOf } from '../stage.ts';
+import segmentCarryWgsl from './segment-carry.wgsl';
+
+/** Columns of the state that a workgroup has. */
+const COLUMNS = 8;
+
+/** What enters each segment, by way of `segmentTransitions`. See segment-carry.wgsl. */
+export const carryByTransitions = (sizes: ScanSizes, { initial, last, fromLast }: Carried): GpuDispatch =>
+  chunkStage(sizes, {
+    name: 'LowRank segment carry',
+    parts: [segmentCarryWgsl],
+    bindings: {
+      sequenceSegments: read('sequenceSegments', 'vec2u'),
+      transitions: rowsOf('segmentTransitions', 'keyWidth'),
+      areThere: read('areThere', 'u32'),
+      initial: rowsOf(initial ?? 'segmentTransitions', 'valueWidth'),
+      entries: writtenRowsOf('entries', 'valueWidth'),
+      last: writtenRowsOf(last, 'valueWidth'),
+    },
+    told: { extra: walkFlags({ initial, fromLast }) },
+    workgroups: [Math.ceil(sizes.dv / COLUMNS), sizes.heads, sizes.count],
+  });
