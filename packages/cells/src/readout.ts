@@ -1,6 +1,6 @@
 // The way out of a memory: RMSNorm of each head, an optional gate, the output projection.
 import { rmsNorm, rmsNormGated, type RmsNormGatedOptions } from '@mnemix/kernels';
-import { initLinear, linear, type LinearParams } from '@mnemix/layers';
+import { initLinear, linear, type LinearParams, type TokenLayers } from '@mnemix/layers';
 import { ones, type Rng, type Tensor1D, type Tensor2D, type Tensor3D } from '@mnemix/tensor';
 import { fromHeads, toHeads } from './heads.ts';
 
@@ -24,7 +24,7 @@ export const queryAndGate = ({
 }: {
   readonly q_proj: LinearParams;
   readonly g_proj?: LinearParams | readonly LinearParams[];
-}): LinearParams[] => [q_proj, ...[g_proj ?? []].flat().slice(0, 1)];
+}): TokenLayers => ({ project: [q_proj], readout: [g_proj ?? []].flat().slice(0, 1) });
 
 /**
  * W_o( RMSNorm_head(o)·w ⊙ act(W_g x) ), with silu as in RetNet, GLA and Gated DeltaNet, or with a sigmoid as in

@@ -109,8 +109,14 @@ export interface MemoryCell<P extends CellParams = CellParams, S extends State =
    * @param map x·Wᵀ + b; a Mixture-of-Memories has those of `tokenLayers` already
    */
   readout(params: P, o: Tensor3D, x: Tensor2D, map: (layer: LinearParams) => Tensor2D): Tensor2D;
-  /** Layers that the tokens are mapped by, for `commonLinear` or the readout: a Mixture-of-Memories maps by all of them at once. */
-  tokenLayers?(params: P): readonly LinearParams[];
+  /** Layers that the tokens are mapped by: a Mixture-of-Memories maps by all of them at once. */
+  tokenLayers?(params: P): TokenLayers;
+}
+
+export interface TokenLayers {
+  /** For `commonLinear`, without an input of its own: a Mixture-of-Memories copies them together with the tokens. */
+  readonly project: readonly LinearParams[];
+  readonly readout: readonly LinearParams[];
 }
 
 /** A cell whose parameters, state and inputs are its own business: how catalogues and Mixture-of-Memories see it. */

@@ -7,6 +7,7 @@ import {
   batchSequences,
   groupedLinears,
   routeGather,
+  routeGathers,
   routeMix,
   routePlan,
   type RoutePlan,
@@ -132,10 +133,13 @@ export function mom<P extends CellParams, S extends State, I>(
     crossLayer: CrossLayer,
     copies: Copies,
     map: (layer: LinearParams) => Tensor2D,
+    mapped: readonly LinearParams[],
   ): ProjectContext<S> => {
-    const rows = routeGather(tokens, plan) as Tensor2D;
     // Projecting before the copy gives the same rows for 1/K of the arithmetic.
-    const commonLinear = (layer: LinearParams): Tensor2D => routeGather(map(layer), plan) as Tensor2D;
+    const [rows, ...made] = routeGathers([tokens, ...mapped.map(map)], plan) as [Tensor2D, ...Tensor2D[]];
+    const common = new Map(mapped.map((layer, i) => [layer, made[i] as Tensor2D]));
+    const commonLinear = (layer: LinearParams): Tensor2D =>
+      common.get(layer) ?? (routeGather(map(layer), plan) as Tensor2D);
     const apply = (layers: readonly LinearParams[], x?: Tensor2D): Tensor2D[] => {
       if (singleKvProj) return layers.map((layer) => (x ? linear(x, layer) : commonLinear(layer)));
       const own = layers.map(({ weight, bias }) => ({
@@ -162,14 +166,15 @@ export function mom<P extends CellParams, S extends State, I>(
   };
 
   const readMemories = ({ params, tokens, sequences, crossLayer }: Pass, state: S | undefined) => {
-    const map = mapsOf(tokens, [params.gate, ...(cell.tokenLayers?.(params as unknown as P) ?? [])]);
+    const { project, readout } = cell.tokenLayers?.(params as unknown as P) ?? { project: [], readout: [] };
+    const map = mapsOf(tokens, [params.gate, ...project, ...readout]);
     const logits = map(params.gate);
     const routed = route(logits, topK);
     const plan = routePlan(routed.choices, { memories, shared, sequences });
     const own = singleKvProj
       ? { params: sharedParams(params, layout), copies: new Map() }
       : ownParams(params, layout);
-    const context = bucketContext(tokens, plan, state, crossLayer, own.copies, map);
+    const context = bucketContext(tokens, plan, state, crossLayer, own.copies, map, project);
     const inputs = cell.project(own.params as P, context);
     const { o, state: next } = cell.scan(inputs, state, plan.buckets);
     const mix = (rows: Tensor3D): Tensor3D =>

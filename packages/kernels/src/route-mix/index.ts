@@ -1,16 +1,17 @@
 // Mixture-of-Memories: tokens to their bucket rows, and back as a weighted sum.
-import { checkShapes, defineOp, reshape, sizeOf, type Tensor } from '@mnemix/tensor';
+import { checkShapes, defineOp, reshape, sizeOf, type Op, type Tensor } from '@mnemix/tensor';
 import type { RoutePlan } from '../route-plan/index.ts';
 import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
+/** Of one tensor, for backends where launches cost nothing. */
 const sumOp = defineOp<portable.SumInputs, { y: Tensor }, object>({
   name: 'RouteSum',
   outputs: ['y'],
   integers: ['position'],
   portable: portable.sumCopies,
-  kernels: { ...wasm.sumCopies, ...gpu.sumCopies },
+  kernels: wasm.sumCopies,
 });
 
 const gatherOp = defineOp<portable.GatherInputs, { y: Tensor }, object>({
@@ -18,9 +19,62 @@ const gatherOp = defineOp<portable.GatherInputs, { y: Tensor }, object>({
   outputs: ['y'],
   integers: ['source', 'position'],
   portable: portable.gather,
-  kernels: { ...wasm.gather, ...gpu.gather },
-  gradient: ({ inputs, grads }) => ({ x: sumOp({ o: grads.y, position: inputs.position }, {}).y }),
+  kernels: wasm.gather,
 });
+
+type Several = Record<string, Tensor>;
+type PlanTensors = { source: Tensor; position: Tensor };
+
+const namesOf = (letter: 'x' | 'y', count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${letter}${i}`);
+const named = (letter: 'x' | 'y', tensors: readonly Tensor[]): Several =>
+  Object.fromEntries(tensors.map((tensor, i) => [`${letter}${i}`, tensor]));
+
+/** An op has a fixed list of outputs, so there is one for each number of tensors: x0, x1, … → y0, y1, … */
+function byCount(make: (count: number) => Op<Several, Several, object>): typeof make {
+  const ops = new Map<number, Op<Several, Several, object>>();
+  return (count) => {
+    const op = ops.get(count) ?? make(count);
+    ops.set(count, op);
+    return op;
+  };
+}
+
+const sumsOp = byCount((count) =>
+  defineOp({
+    name: `RouteSums${count}`,
+    outputs: namesOf('y', count),
+    integers: ['position'],
+    portable: ({ position, ...given }) =>
+      named(
+        'y',
+        Object.values(given).map((o) => sumOp({ o, position: position as Tensor }, {}).y),
+      ),
+    kernels: gpu.sums,
+  }),
+);
+
+const gathersOp = byCount((count) =>
+  defineOp({
+    name: `RouteGathers${count}`,
+    outputs: namesOf('y', count),
+    integers: ['source', 'position'],
+    portable: ({ source, position, ...given }) =>
+      named(
+        'y',
+        Object.values(given).map((x) => gatherOp({ x, ...({ source, position } as PlanTensors) }, {}).y),
+      ),
+    kernels: gpu.gathers,
+    gradient: ({ inputs, grads }) => {
+      const dys = namesOf('y', count).map((name) => grads[name] as Tensor);
+      const made = sumsOp(count)({ ...named('x', dys), position: inputs['position'] as Tensor }, {});
+      return named(
+        'x',
+        namesOf('y', count).map((name) => made[name] as Tensor),
+      );
+    },
+  }),
+);
 
 const mixBackwardOp = defineOp<portable.MixBackwardInputs, portable.MixGradients, object>({
   name: 'RouteMixBackward',
@@ -50,11 +104,25 @@ const mixOp = defineOp<portable.MixInputs, { y: Tensor }, object>({
  * @returns [R·K, …]
  * @throws MnemixError `shape`
  */
-export function routeGather(x: Tensor, { source, position }: RoutePlan): Tensor {
-  const [rows = 0, ...rest] = x.shape;
-  checkShapes('routeGather', { x: [x, [position.shape[0] as number, ...rest]] });
-  const { y } = gatherOp({ x: reshape(x, [rows, sizeOf(rest)]), source, position }, {});
-  return reshape(y, [source.size, ...rest]);
+export const routeGather = (x: Tensor, plan: RoutePlan): Tensor => routeGathers([x], plan)[0] as Tensor;
+
+/**
+ * {@link routeGather} of several tensors, such as the tokens and what they were mapped to: one launch for all, forward and backward.
+ *
+ * @throws MnemixError `shape`
+ */
+export function routeGathers(xs: readonly Tensor[], { source, position }: RoutePlan): Tensor[] {
+  const rows = position.shape[0] as number;
+  const rests = xs.map(({ shape }) => shape.slice(1));
+  checkShapes(
+    'routeGather',
+    Object.fromEntries(
+      xs.map((x, i) => [xs.length === 1 ? 'x' : `x${i}`, [x, [rows, ...(rests[i] as number[])]]]),
+    ),
+  );
+  const flat = xs.map((x, i) => reshape(x, [rows, sizeOf(rests[i] as number[])]));
+  const made = gathersOp(xs.length)({ ...named('x', flat), source, position }, {});
+  return rests.map((rest, i) => reshape(made[`y${i}`] as Tensor, [source.size, ...rest]));
 }
 
 /**

@@ -1,7 +1,14 @@
 import { describeOnWebgpu, nd, seededRandom } from '@mnemix/testkit';
 import { closeBackend, openBackend } from '@mnemix/tensor';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { batchSequences, routeGather, routeMix, routePlan, type RoutePlan } from '../../src/index.ts';
+import {
+  batchSequences,
+  routeGather,
+  routeGathers,
+  routeMix,
+  routePlan,
+  type RoutePlan,
+} from '../../src/index.ts';
 import { expectToMatch, float32, int32, runOp, runOracle, toTensor } from '../op-cases.ts';
 import {
   choicesOf,
@@ -42,6 +49,19 @@ describeOnWebgpu('routing of rows', (backend) => {
         runOracle({ o, weights }, mixOracle(expected.position, copiesOf(shape)), { y: dy }),
       );
     }
+  });
+
+  it.each([[8, 4], [8, 3, 6], [4]])('gathers several tensors at once, %i, … wide', async (...widths) => {
+    const shape = routeCases.find(({ shared }) => shared)!;
+    const plan = makePlan(shape);
+    const { source } = planOf(shape, choicesOf(shape));
+    const each = widths.map((width) => routeInputs(shape, width));
+    const xs = Object.fromEntries(each.map(({ x }, i) => [`x${i}`, x]));
+    const dys = Object.fromEntries(each.map(({ dCopies }, i) => [`y${i}`, dCopies]));
+    const named = <T>(made: readonly T[]) => Object.fromEntries(made.map((y, i) => [`y${i}`, y]));
+    const actual = await runOp(xs, (t) => named(routeGathers(Object.values(t), plan)), dys);
+    const oracle = (t: typeof xs) => named(Object.values(t).map((x) => gatherOracle(source)({ x }).y!));
+    expectToMatch(actual, runOracle(xs, oracle, dys));
   });
 
   it('mixes rows that are longer than a workgroup, and more rows than it has', async () => {
