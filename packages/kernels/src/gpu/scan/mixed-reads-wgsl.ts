@@ -1,5 +1,5 @@
 // The text of reads.wgsl on matrix units, with the scores. See mixed-operands.ts.
-import { FRAGMENT, PADDING, putHalves, times } from '../matrix-units.ts';
+import { FRAGMENT, PADDING, putHalves, SUBGROUP, times } from '../matrix-units.ts';
 import { CHUNK, mixedCommon, mixedStateHalves, STATE_COLUMNS } from './mixed-operands.ts';
 
 /** Where reads have the scores of tokens from: x · y, or as they are given, or there are none. */
@@ -22,12 +22,23 @@ export interface MixedReads {
   readonly from?: 'states' | 'nothing' | 'z';
 }
 
-const PAIR_STRIDE = CHUNK + PADDING;
+/** Values of a fragment. */
+const FRAGMENT_SIZE = FRAGMENT ** 2;
+/** Fragments of pairs on and below a chunk's diagonal. */
+const PAIR_FRAGMENTS = 10;
+
+/** Where a fragment of pairs lies: those above the diagonal are none, or, `toEnd`, those below. */
+const pairsAt = (row: number, column: number): number => {
+  const [later, earlier] = row > column ? [row, column] : [column, row];
+  return ((later * (later + 1)) / 2 + earlier) * FRAGMENT_SIZE;
+};
 
 export const mixedReadsBytes = ({ inner, outer, pairs }: MixedReads): number =>
   2 * CHUNK * (inner + PADDING) +
-  (pairs === 'none' ? 0 : 2 * CHUNK * (Math.max(inner, outer) + PADDING) + 2 * CHUNK * PAIR_STRIDE) +
-  4 * 4 * FRAGMENT ** 2 +
+  (pairs === 'none'
+    ? 0
+    : 2 * CHUNK * (Math.max(inner, outer) + PADDING) + 2 * PAIR_FRAGMENTS * FRAGMENT_SIZE) +
+  4 * outer * FRAGMENT +
   1024;
 
 /**
@@ -36,7 +47,7 @@ export const mixedReadsBytes = ({ inner, outer, pairs }: MixedReads): number =>
  *     z_i = α · decay_i ⊙ (x_i S) + β · Σ_j (x_i · y_j) e^{b_i − b_j} w_j        j ≤ i, or j ≥ i and e^{b_j − b_i} (\`toEnd\`)
  *
  * x, y and then w are in workgroup memory, S comes from the states' fragments as it is, and sums stay in fragments to the end.
- * A workgroup is four subgroups, each with a quarter of z's columns.
+ * A subgroup has 16 of z's columns.
  */
 export function mixedReadsWgsl({
   inner,
@@ -50,9 +61,9 @@ export function mixedReadsWgsl({
 }: MixedReads): string {
   const after = strict ? ['>', '<'] : ['>=', '<='];
   const meets = toEnd ? `j ${after[0]} i` : `j ${after[1]} i`;
-  const invocations = 128;
+  const subgroups = outer / FRAGMENT;
+  const invocations = SUBGROUP * subgroups;
   const stride = { x: inner + PADDING, y: Math.max(inner, outer) + PADDING };
-  const columns = outer / 4 / FRAGMENT;
   const [keys, values] = (transposed ? [outer, inner] : [inner, outer]).map((width) => width / FRAGMENT) as [
     number,
     number,
@@ -96,17 +107,21 @@ export function mixedReadsWgsl({
     ? '-strengths[(chunk.start + min(row, chunk.tokens - 1)) * sizes.heads + head]'
     : undefined;
 
-  // A subgroup has 32 × 32 pairs, which one of the four has nothing of.
-  const pairFragments = [0, 1].flatMap((r) => [0, 1].map((c) => ({ r, c, name: `pair${r}${c}` })));
+  // A subgroup has 32 rows of pairs, and of their columns 32 where there are four subgroups, 16 where there are eight.
+  const pairColumns = 8 / subgroups;
+  const pairFragments = [0, 1].flatMap((r) =>
+    Array.from({ length: pairColumns }, (_, c) => ({ r, c, name: `pair${r}${c}` })),
+  );
   const makePairs = `
   ${pairFragments.map(({ name }) => `var ${name} = Sums();`).join('\n')}
-  let hasPairs = subgroup != ${toEnd ? 2 : 1};
+  // Of pairs that do not meet it has half a square.
+  let hasPairs = pairRow / 32 == pairColumn / 32 || pairRow ${toEnd ? '<' : '>'} pairColumn;
   if (hasPairs) {
     ${times(
       inner / FRAGMENT,
       (step) => `{
       ${times(2, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, (pairRow + ${16 * r}) * ${stride.x} + ${16 * step}, ${stride.x});`)}
-      ${times(2, (c) => `let right${c} = subgroupMatrixLoad<Right, col_major>(&rowsY, (pairColumn + ${16 * c}) * ${stride.y} + ${16 * step}, ${stride.y});`)}
+      ${times(pairColumns, (c) => `let right${c} = subgroupMatrixLoad<Right, col_major>(&rowsY, (pairColumn + ${16 * c}) * ${stride.y} + ${16 * step}, ${stride.y});`)}
       ${pairFragments.map(({ r, c, name }) => `${name} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, ${name});`).join('\n')}
     }`,
     )}
@@ -116,8 +131,9 @@ export function mixedReadsWgsl({
       ({ r, c, name }) => `
   subgroupMatrixStore<row_major>(&results, 256 * subgroup, ${name}, 16);
   workgroupBarrier();
-  if (hasPairs) {
+  if (hasPairs && pairRow + ${16 * r} ${toEnd ? '<=' : '>='} pairColumn + ${16 * c}) {
     let j = pairColumn + ${16 * c} + lane % 16;
+    let at = pairsAt(pairRow / 16 + ${r}, pairColumn / 16 + ${c}) + lane;
     let factor = unitY[j] * inverseMost;
     ${times(
       8,
@@ -127,13 +143,16 @@ export function mixedReadsWgsl({
       if (gate == scalarGate) {
         value *= decayBetween(tokenSums[i], tokenSums[j]);
       }
-      pairs[i * ${PAIR_STRIDE} + j] = f16(select(0f, value, ${meets}));
+      pairs[at + ${SUBGROUP * n}] = f16(select(0f, value, ${meets}));
     }`,
     )}
   }
   workgroupBarrier();`,
     )
     .join('\n');
+
+  const largestOf = (first: string): string =>
+    Array.from({ length: subgroups }, (_, n) => `results[${first}${n}]`).reduce((a, b) => `max(${a}, ${b})`);
 
   // Rows of x have one unit in common, so that z's fragments need just one factor.
   const passesX = (CHUNK * inner) / 4 / invocations;
@@ -147,20 +166,21 @@ export function mixedReadsWgsl({
   );
   const foundX = `var foundX = 0u;
     ${times(passesX, (p) => `foundX = max(foundX, largestOf(x${p}));`)}
-    results[4 + subgroup] = bitcast<f32>(subgroupMax(foundX));`;
+    results[8 + subgroup] = bitcast<f32>(subgroupMax(foundX));`;
   const keepX = `
-  let unitRows = unitOf(bitcast<u32>(max(max(results[4], results[5]), max(results[6], results[7]))));
+  let unitRows = unitOf(bitcast<u32>(${largestOf('8 + ')}));
   {
     let inverse = inverseOf(unitRows);
     ${times(passesX, (p) => putHalves('rowsX', `${rowOfX(p)} * ${stride.x} + local % ${inner / 4} * 4`, `inverse * x${p}`))}
   }`;
+  const givenPasses = (CHUNK * CHUNK) / 4 / invocations;
   const readPairs = `
   // Reader i and writer j, of which the later one stands in the row where z looks to the end.
   ${times(
-    8,
+    givenPasses,
     (n) => `var given${n} = vec4f();
   {
-    let i = ${8 * n} + local / 16;
+    let i = ${(invocations / 16) * n} + local / 16;
     let j = local % 16 * 4 + vec4u(0, 1, 2, 3);
     let values = scores[((group.z * sizes.heads + head) * 64 + i) * 16 + local % 16];
     given${n} = select(vec4f(), values, (j <= vec4u(i)) & vec4<bool>(i < chunk.tokens));
@@ -169,77 +189,83 @@ export function mixedReadsWgsl({
   const keepGiven = `
   {
     var found = 0u;
-    ${times(8, (n) => `found = max(found, largestOf(given${n}));`)}
+    ${times(givenPasses, (n) => `found = max(found, largestOf(given${n}));`)}
     results[subgroup] = bitcast<f32>(subgroupMax(found));
     ${from === 'states' ? foundX : ''}
   }
   workgroupBarrier();
   let most = subgroupMax(max(unitY[lane], unitY[lane + 32]));
   let inverseMost = inverseOf(most);
-  let unitPairs = unitOf(bitcast<u32>(max(max(results[0], results[1]), max(results[2], results[3]))));
+  let unitPairs = unitOf(bitcast<u32>(${largestOf('')}));
 ${from === 'states' ? keepX : ''}
   {
     let inversePairs = inverseOf(unitPairs);
-    ${times(8, (n) =>
-      times(4, (c) => {
-        const [i, j] = [`(${8 * n} + local / 16)`, `(local % 16 * 4 + ${c})`];
-        const [row, column] = toEnd ? [j, i] : [i, j];
-        return `pairs[${row} * ${PAIR_STRIDE} + ${column}] = f16(inversePairs * given${n}.${'xyzw'[c]} * (unitY[${column}] * inverseMost));`;
-      }),
+    ${times(
+      givenPasses,
+      (n) => `{
+      let i = ${(invocations / 16) * n} + local / 16;
+      let j = local % 16 * 4;
+      if (i / 16 >= j / 16) {
+        let values = inversePairs * given${n}${toEnd ? '' : ` * inverseMost * vec4f(${[0, 1, 2, 3].map((c) => `unitY[j + ${c}]`).join(', ')})`};
+        let at = pairsAt(i / 16, j / 16);
+        ${times(4, (c) =>
+          toEnd
+            ? `pairs[at + (j % 16 + ${c}) * 16 + i % 16] = f16(values[${c}] * (unitY[i] * inverseMost));`
+            : `pairs[at + i % 16 * 16 + j % 16 + ${c}] = f16(values[${c}]);`,
+        )}
+      }
+    }`,
     )}
   }
   workgroupBarrier();`;
 
-  const sums = Array.from({ length: 4 }, (_, r) =>
-    Array.from({ length: columns }, (__, c) => ({ r, c, name: `sum${r}${c}` })),
-  ).flat();
+  const sums = [0, 1, 2, 3].map((r) => ({ r, name: `sum${r}` }));
   const rescale = (factor: string): string => `{
     let factor = ${factor};
     ${sums.map(({ name }) => `${name} = subgroupMatrixScalarMultiply(${name}, factor);`).join('\n')}
   }`;
   const stateProduct = times(inner / FRAGMENT, (step) => {
-    const at = (c: number): string =>
-      transposed ? `(column0 / 16 + ${c}) * ${values} + ${step}` : `${step * values} + column0 / 16 + ${c}`;
+    const at = transposed ? `subgroup * ${values} + ${step}` : `${step * values} + subgroup`;
     const order = transposed ? 'col_major' : 'row_major';
     const isNewUnit = transposed && step > 0 && (step * FRAGMENT) % STATE_COLUMNS === 0;
     const unit = (step * FRAGMENT) / STATE_COLUMNS;
     return `${isNewUnit ? rescale(`${unitOfState(unit - 1)} / ${unitOfState(unit)}`) : ''}
   {
-    ${times(columns, (c) => `let right${c} = subgroupMatrixLoad<Right, ${order}>(&states, state0 + (${at(c)}) * 256, 16);`)}
-    ${times(4, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, ${16 * r * stride.x + 16 * step}, ${stride.x});`)}
-    ${sums.map(({ r, c, name }) => `${name} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, ${name});`).join('\n')}
+    let right = subgroupMatrixLoad<Right, ${order}>(&states, state0 + (${at}) * 256, 16);
+    ${sums.map(({ r, name }) => `${name} = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&rowsX, ${16 * r * stride.x + 16 * step}, ${stride.x}), right, ${name});`).join('\n')}
   }`;
   });
   const pairProduct = times(
     4,
     (j) => `{
-    ${times(columns, (c) => `let right${c} = subgroupMatrixLoad<Right, row_major>(&rowsY, ${16 * j * stride.y} + column0 + ${16 * c}, ${stride.y});`)}
-    ${times(4, (r) =>
-      (toEnd ? j >= r : j <= r)
-        ? `let left${r} = subgroupMatrixLoad<Left, row_major>(&pairs, ${16 * r * PAIR_STRIDE + 16 * j}, ${PAIR_STRIDE});
-    ${times(columns, (c) => `sum${r}${c} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, sum${r}${c});`)}`
-        : '',
-    )}
+    let right = subgroupMatrixLoad<Right, row_major>(&rowsY, ${16 * j * stride.y} + column0, ${stride.y});
+    ${sums
+      .filter(({ r }) => (toEnd ? j >= r : j <= r))
+      .map(
+        ({ r, name }) =>
+          `${name} = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&pairs, ${pairsAt(r, j)}, 16), right, ${name});`,
+      )
+      .join('\n')}
   }`,
   );
   const bringZ = `if (chunk.tokens == 64) {
     let z0 = (chunk.start * sizes.heads + head) * ${outer} + column0;
     ${sums
       .map(
-        ({ r, c, name }) =>
-          `${name} = subgroupMatrixScalarMultiply(subgroupMatrixLoad<Sums, row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer} + ${16 * c}, sizes.heads * ${outer}), 1 / unit);`,
+        ({ r, name }) =>
+          `${name} = subgroupMatrixScalarMultiply(subgroupMatrixLoad<Sums, row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer}, sizes.heads * ${outer}), 1 / unit);`,
       )
       .join('\n')}
   }`;
   const deliverWhole = sums
     .map(
-      ({ r, c, name }) =>
-        `subgroupMatrixStore<row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer} + ${16 * c}, subgroupMatrixScalarMultiply(${name}, unit), sizes.heads * ${outer});`,
+      ({ r, name }) =>
+        `subgroupMatrixStore<row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer}, subgroupMatrixScalarMultiply(${name}, unit), sizes.heads * ${outer});`,
     )
     .join('\n');
   const deliverSome = sums
     .map(
-      ({ r, c, name }) => `
+      ({ r, name }) => `
   subgroupMatrixStore<row_major>(&results, 256 * subgroup, ${name}, 16);
   workgroupBarrier();
   ${times(
@@ -247,7 +273,7 @@ ${from === 'states' ? keepX : ''}
     (n) => `{
     let i = ${16 * r + 2 * n} + lane / 16;
     if (i < chunk.tokens) {
-      z[((chunk.start + i) * sizes.heads + head) * ${outer} + column0 + ${16 * c} + lane % 16] ${from === 'z' ? '+=' : '='} unit * results[256 * subgroup + ${32 * n} + lane];
+      z[((chunk.start + i) * sizes.heads + head) * ${outer} + column0 + lane % 16] ${from === 'z' ? '+=' : '='} unit * results[256 * subgroup + ${32 * n} + lane];
     }
   }`,
   )}
@@ -272,10 +298,17 @@ ${
     ? ''
     : `/** Of y, then of w. */
 var<workgroup> rowsY: array<f16, ${CHUNK * stride.y}>;
-var<workgroup> pairs: array<f16, ${CHUNK * PAIR_STRIDE}>;`
+/** By fragments. */
+var<workgroup> pairs: array<f16, ${PAIR_FRAGMENTS * FRAGMENT_SIZE}>;
+
+/** Where a fragment begins. */
+fn pairsAt(row: u32, column: u32) -> u32 {
+  let later = max(row, column);
+  return (later * (later + 1) / 2 + min(row, column)) * ${FRAGMENT_SIZE};
+}`
 }
 /** A fragment of each subgroup, on its way. */
-var<workgroup> results: array<f32, 1024>;
+var<workgroup> results: array<f32, ${subgroups * FRAGMENT_SIZE}>;
 /** Of rows of x, to the border. */
 var<workgroup> rowDecays: array<f32, 64>;
 /** What rows of y and w together were divided by. */
@@ -292,9 +325,9 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let head = group.y;
   let subgroup = local / 32;
   let lane = local % 32;
-  let pairRow = 32 * (subgroup / 2);
-  let pairColumn = 32 * (subgroup % 2);
-  let column0 = subgroup * ${outer / 4};
+  let pairRow = 32 * (subgroup / ${subgroups / 2});
+  let pairColumn = ${16 * pairColumns} * (subgroup % ${subgroups / 2});
+  let column0 = subgroup * ${FRAGMENT};
   let state0 = (group.z * sizes.heads + head) * ${halves};
   let unit0 = state0 + ${keys * values * FRAGMENT ** 2};
 
