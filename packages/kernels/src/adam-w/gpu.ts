@@ -41,53 +41,56 @@ function grouped(all: readonly Member[], most: number): Member[][] {
 /** What one parameter's outputs are called, and which of its inputs each takes over where it may. */
 const OUTPUTS = { newParam: 'param', newM: 'm', newV: 'v' } as const;
 
-export const step = gpuKernel<Inputs, Attrs>(({ shapes, attrs: { settings, isInPlace }, device }, isSole) => {
-  const isScaled = shapes['gradScale'] !== undefined;
-  const members = settings.map((_, i) => memberOf(shapes[`param${i}`] as readonly number[], i));
-  const own = Object.values(OUTPUTS);
-  const taken = new Set(
-    isInPlace ? members.filter(({ index }) => own.every((name) => isSole(`${name}${index}`))) : [],
-  );
-  const dispatchesOf = (some: readonly Member[], inPlace: boolean): GpuDispatch[] => {
-    const { read, written } = stepBuffers(inPlace);
-    const buffers = [...read, ...written];
-    const most = Math.floor(device.limits.maxStorageBuffersPerShaderStage / buffers.length);
-    return grouped(some, most).map((group) => ({
-      kernel: {
-        name: 'AdamW',
-        wgsl: stepText(group.length, { isInPlace: inPlace, isScaled })[(group[0] as Member).pack],
-        bindings: [
-          ...group.flatMap(() => buffers.map((_, n): Access => (n < read.length ? 'read' : 'write'))),
-          ...(isScaled ? (['uniform'] as const) : []),
+export const step = gpuKernel<Inputs, Attrs>(
+  ({ shapes, attrs: { settings, isInPlace }, device }, isSole) => {
+    const isScaled = shapes['gradScale'] !== undefined;
+    const members = settings.map((_, i) => memberOf(shapes[`param${i}`] as readonly number[], i));
+    const own = Object.values(OUTPUTS);
+    const taken = new Set(
+      isInPlace ? members.filter(({ index }) => own.every((name) => isSole(`${name}${index}`))) : [],
+    );
+    const dispatchesOf = (some: readonly Member[], inPlace: boolean): GpuDispatch[] => {
+      const { read, written } = stepBuffers(inPlace);
+      const buffers = [...read, ...written];
+      const most = Math.floor(device.limits.maxStorageBuffersPerShaderStage / buffers.length);
+      return grouped(some, most).map((group) => ({
+        kernel: {
+          name: 'AdamW',
+          wgsl: stepText(group.length, { isInPlace: inPlace, isScaled })[(group[0] as Member).pack],
+          bindings: [
+            ...group.flatMap(() => buffers.map((_, n): Access => (n < read.length ? 'read' : 'write'))),
+            ...(isScaled ? (['uniform'] as const) : []),
+          ],
+        },
+        buffers: [
+          ...group.flatMap(({ index }) => buffers.map((name) => `${name}${index}`)),
+          ...(isScaled ? ['gradScale'] : []),
         ],
-      },
-      buffers: [
-        ...group.flatMap(({ index }) => buffers.map((name) => `${name}${index}`)),
-        ...(isScaled ? ['gradScale'] : []),
+        uniforms: group.flatMap((member) => uniformsOf(member, settings[member.index] as Settings)),
+        workgroups: [packGroups(Math.max(...group.map(({ count }) => count))), group.length],
+      }));
+    };
+    return {
+      outputs: Object.fromEntries(
+        members.flatMap((member) =>
+          Object.entries(OUTPUTS).map(([name, input]) => {
+            const over = `${input}${member.index}`;
+            const shape = shapes[over] as readonly number[];
+            return [`${name}${member.index}`, taken.has(member) ? { shape, over } : { shape }];
+          }),
+        ),
+      ),
+      dispatches: [
+        ...dispatchesOf([...taken], true),
+        ...dispatchesOf(
+          members.filter((member) => !taken.has(member)),
+          false,
+        ),
       ],
-      uniforms: group.flatMap((member) => uniformsOf(member, settings[member.index] as Settings)),
-      workgroups: [packGroups(Math.max(...group.map(({ count }) => count))), group.length],
-    }));
-  };
-  return {
-    outputs: Object.fromEntries(
-      members.flatMap((member) =>
-        Object.entries(OUTPUTS).map(([name, input]) => {
-          const over = `${input}${member.index}`;
-          const shape = shapes[over] as readonly number[];
-          return [`${name}${member.index}`, taken.has(member) ? { shape, over } : { shape }];
-        }),
-      ),
-    ),
-    dispatches: [
-      ...dispatchesOf([...taken], true),
-      ...dispatchesOf(
-        members.filter((member) => !taken.has(member)),
-        false,
-      ),
-    ],
-  };
-});
+    };
+  },
+  { isPerCall: true },
+);
 
 const uniformsOf = ({ count }: Member, own: Settings): Uniform[] => [
   u32(count),

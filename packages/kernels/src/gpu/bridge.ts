@@ -6,12 +6,10 @@ import { env, type DataType } from '@tensorflow/tfjs-core';
 import {
   areStockKernelsWanted,
   assertBackendHealthy,
-  checkTensorFits,
   deviceBytes,
   MnemixError,
   passTimestamps,
   precisionOf,
-  sizeOf,
   submitRecorded,
   type BackendKernel,
   type BackendName,
@@ -21,9 +19,10 @@ import {
 } from '@mnemix/tensor';
 import { bindGroupOf } from './bind-groups.ts';
 import { settleChecks, throwFailed } from './checks.ts';
-import { obstacleTo, sayOnce } from './fallback.ts';
-import type { GpuDispatch, GpuOutput, GpuPlan } from './kernel.ts';
-import { isCompilingAhead, compileAhead, pipelineOf, probe, type Compiled } from './pipelines.ts';
+import { sayOnce } from './fallback.ts';
+import type { GpuOutput, GpuPlan } from './kernel.ts';
+import { isCompilingAhead, compileAhead, probe, type Compiled } from './pipelines.ts';
+import { compileSteps, keptPlan, planKey, prepare, type Prepared, type Step } from './plans.ts';
 
 export interface PlanCall<I extends OpInputs, Attrs> {
   /** Shapes of the inputs that are present. */
@@ -57,17 +56,24 @@ interface TfjsWebGpu {
   read(dataId: object): Promise<unknown>;
 }
 
+export interface GpuKernelOptions {
+  /** The plan depends on whose the inputs are, or on numbers that are others at every call: it is made anew each time. */
+  readonly isPerCall?: boolean;
+}
+
 /**
  * The kernel of an op on the `webgpu` backend.
  *
  * @param makePlan the dispatches for these shapes. Where they cannot be done, the reason, e.g. `heads are wider than 256`, which is
  *   told once, or `undefined` where there is nothing to tell; then the portable form runs. Tensors without elements cannot be bound,
- *   so it is not asked about them.
+ *   so it is not asked about them. It is a function of shapes, attributes and device alone, and asked once for each, unless it is said
+ *   to be per call.
  * @throws MnemixError `backend` for a tensor beyond what the device holds, `kernel` for an invalid kernel, `lost` after the device
  *   was lost; no tensor is left behind
  */
 export function gpuKernel<I extends OpInputs, Attrs>(
   makePlan: (call: PlanCall<I, Attrs>, isSole: IsSole<I>) => GpuPlan | string | undefined,
+  { isPerCall = false }: GpuKernelOptions = {},
 ): Partial<Record<BackendName, BackendKernel<I, Attrs>>> {
   return {
     webgpu: ({ op, inputs, attrs, backend }) => {
@@ -78,32 +84,34 @@ export function gpuKernel<I extends OpInputs, Attrs>(
       throwFailed(device);
       if (areStockKernelsWanted()) return undefined;
       const given = Object.entries(inputs) as [string, TensorInfo][];
-      if (given.some(([, { shape }]) => sizeOf(shape) === 0)) return undefined;
-      const shapes = Object.fromEntries(
-        given.map(([name, { shape }]) => [name, shape]),
-      ) as unknown as PlanCall<I, Attrs>['shapes'];
-      const isSole: IsSole<I> = (input) => {
-        const { dataId } = inputs[input];
-        return (
-          gpu.refCount(dataId) === 1 && given.filter(([, tensor]) => tensor.dataId === dataId).length === 1
-        );
-      };
-      const plan = makePlan({ shapes, attrs, device, precision: precisionOf(backend) }, isSole);
-      const obstacle = typeof plan === 'object' ? obstacleTo(plan, device) : plan;
-      if (typeof plan !== 'object' || obstacle !== undefined) {
-        if (obstacle !== undefined) sayOnce(device, op, obstacle);
-        return undefined;
-      }
-      return runPlan(gpu, op, plan, new Map(given));
+      const make = (): Prepared =>
+        prepare(device, op, given, () => {
+          const shapes = Object.fromEntries(given.map(([name, { shape }]) => [name, shape]));
+          const call = { shapes, attrs, device, precision: precisionOf(backend) };
+          return makePlan(call as unknown as PlanCall<I, Attrs>, (input) =>
+            isSole(gpu, inputs[input], given),
+          );
+        });
+      const prepared = isPerCall ? make() : keptPlan(device, makePlan, planKey(given, attrs), make);
+      if (prepared.plan) return runPlan(gpu, op, prepared, new Map(given));
+      if (prepared.obstacle !== undefined) sayOnce(device, op, prepared.obstacle);
+      return undefined;
     },
   };
 }
 
-function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string, TensorInfo>): TensorInfo[] {
+function isSole(gpu: TfjsWebGpu, { dataId }: TensorInfo, given: readonly [string, TensorInfo][]): boolean {
+  const isOnce = given.filter(([, tensor]) => tensor.dataId === dataId).length === 1;
+  return isOnce && gpu.refCount(dataId) === 1 && !gpu.tensorMap.get(dataId).external;
+}
+
+function runPlan(
+  gpu: TfjsWebGpu,
+  op: string,
+  { plan, steps }: Extract<Prepared, { steps: unknown }>,
+  tensors: Map<string, TensorInfo>,
+): TensorInfo[] {
   const { device } = gpu;
-  for (const [name, { shape }] of [...tensors, ...Object.entries(plan.outputs)]) {
-    checkTensorFits(device, op, name, shape);
-  }
   const make = (specs: Readonly<Record<string, GpuOutput>>): TensorInfo[] =>
     Object.entries(specs).map(([name, { shape, dtype = 'float32' }]) => {
       const info = gpu.makeTensorInfo([...shape], dtype);
@@ -111,14 +119,11 @@ function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string
       return info;
     });
   if (isCompilingAhead(device)) {
-    for (const { kernel, uniforms } of plan.dispatches) compileAhead(device, kernel, uniforms !== undefined);
+    for (const { kernel, uniforms } of steps) compileAhead(device, kernel, uniforms !== undefined);
     return make(plan.outputs);
   }
   // Pipelines first: one that is known to be invalid throws before there is anything to clean up.
-  const use = describeUse(op, tensors);
-  const compiled = plan.dispatches.map(({ kernel, uniforms }) =>
-    pipelineOf(device, kernel, uniforms !== undefined, use),
-  );
+  compileSteps(device, steps, describeUse(op, tensors));
   const outputs = make(plan.outputs);
   const scratch = make(plan.scratch ?? {});
   gpu.bufferManager.owner = op;
@@ -128,7 +133,7 @@ function runPlan(gpu: TfjsWebGpu, op: string, plan: GpuPlan, tensors: Map<string
       if (over !== undefined) moveBuffer(gpu, tensors, over, name);
     }
     for (const { dataId } of tensors.values()) gpu.uploadToGPU(dataId);
-    plan.dispatches.forEach((dispatch, i) => record(gpu, compiled[i] as Compiled, dispatch, tensors));
+    for (const step of steps) record(gpu, step, tensors);
   } catch (error) {
     for (const { dataId } of outputs) gpu.disposeData(dataId);
     throw error;
@@ -151,23 +156,24 @@ function moveBuffer(gpu: TfjsWebGpu, tensors: Map<string, TensorInfo>, input: st
 
 /** E.g. `RmsNorm of x [8, 64], weight [64]`, made only when asked for: an error may come long after the call. */
 function describeUse(op: string, inputs: ReadonlyMap<string, TensorInfo>): () => string {
-  const shapes = Array.from(inputs, ([name, { shape }]) => [name, shape] as const);
-  return () => `${op} of ${shapes.map(([name, shape]) => `${name} [${shape.join(', ')}]`).join(', ')}`;
+  // What is made from here on is no input.
+  const { size } = inputs;
+  return () => {
+    const shapes = Array.from(inputs).slice(0, size);
+    return `${op} of ${shapes.map(([name, { shape }]) => `${name} [${shape.join(', ')}]`).join(', ')}`;
+  };
 }
 
-function record(
-  gpu: TfjsWebGpu,
-  compiled: Compiled,
-  dispatch: GpuDispatch,
-  tensors: ReadonlyMap<string, TensorInfo>,
-): void {
-  const { kernel, buffers, uniforms, workgroups, flops } = dispatch;
+function record(gpu: TfjsWebGpu, step: Step, tensors: ReadonlyMap<string, TensorInfo>): void {
+  const { kernel, buffers, uniforms, workgroups, flops } = step;
+  const compiled = step.compiled as Compiled;
   const used = buffers.map((name) => tensors.get(name) ?? missingTensor(kernel.name, name));
   const resources: GPUBufferBinding[] = used.map(({ dataId }) => ({
     buffer: gpu.tensorMap.get(dataId).resource as GPUBuffer,
   }));
   if (uniforms) {
-    resources.push(gpu.makeUniforms(uniforms.map(({ type, value }) => ({ type, data: [value] }))));
+    step.uniformBinding ??= gpu.makeUniforms(uniforms.map(({ type, value }) => ({ type, data: [value] })));
+    resources.push(step.uniformBinding);
   }
   const encode = (pass: GPUComputePassEncoder): void => {
     pass.setPipeline(compiled.pipeline);
