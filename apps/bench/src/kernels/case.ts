@@ -25,6 +25,11 @@ export interface Prepared {
   readonly cost: { readonly forward: Cost; readonly training?: Cost };
   /** Relative RMS error of a result against float64, over some of its entries. */
   readonly errorOf: (result: ArrayLike<number>) => number;
+  /** The largest of the gradients' relative RMS errors against float64; without it gradients are held against the portable form's. */
+  readonly gradientErrorOf?: (
+    gradients: Readonly<Record<string, ArrayLike<number>>>,
+    upstream: ArrayLike<number>,
+  ) => number;
   readonly dispose: () => void;
 }
 

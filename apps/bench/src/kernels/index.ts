@@ -43,7 +43,7 @@ export interface KernelResult extends Pick<KernelCase, 'family' | 'op' | 'shape'
   /** Forms that could not be run, and why. */
   readonly failures: Readonly<Partial<Record<FormName, string>>>;
   readonly cost: Cost;
-  /** Of ours: relative RMS of a sample of entries against float64. */
+  /** Of ours, of the result or of the worst gradient: relative RMS of a sample of entries against float64. */
   readonly error?: number;
   /** The largest relative RMS difference of a gradient of ours from that of the portable form. */
   readonly gradientDifference?: number;
@@ -184,7 +184,7 @@ async function attempt(
       if (onProfile && runners.ours && timings.ours?.device) {
         onProfile(`${op} ${shape} ${precision} ${pass}`, await profileDevice(runners.ours));
       }
-      const checks = runners.ours ? await check(pass, prepared, forms, isAlone) : {};
+      const checks = runners.ours ? await check(pass, prepared, forms, upstreams, isAlone) : {};
       results.push({
         family,
         op,
@@ -248,8 +248,9 @@ function scaled({ device, wall, dispatches, kernels }: Timing, scale: number): F
 
 async function check(
   pass: Pass,
-  { errorOf }: Prepared,
+  { errorOf, gradientErrorOf }: Prepared,
   { ours, portable }: Partial<Record<FormName, Form>>,
+  upstreams: Readonly<Record<string, Tensor>>,
   isAlone: boolean,
 ): Promise<Pick<KernelResult, 'error' | 'gradientDifference'>> {
   if (pass === 'forward') {
@@ -257,6 +258,15 @@ async function check(
     const error = errorOf(await y.data());
     y.dispose();
     return Number.isNaN(error) && isAlone ? {} : { error };
+  }
+  if (gradientErrorOf) {
+    const found = (ours as Form).gradients();
+    const values = await Promise.all(
+      Object.entries(found).map(async ([name, gradient]) => [name, await gradient.data()] as const),
+    );
+    disposeTree(found);
+    const upstream = await (upstreams.whole as Tensor).data();
+    return { error: gradientErrorOf(Object.fromEntries(values), upstream) };
   }
   if (isAlone) return {};
   try {

@@ -1,16 +1,19 @@
-// db of a group is the sum of its rows of dy. A workgroup has 16 neighbouring columns of one group; its 16 rows of invocations stride
-// over the rows and are then added up in a fixed order.
-const columns = 16u;
-const slots = 16u;
+// The sum of a tile's rows of dy: a part of its group's db. A workgroup has 32 neighbouring columns; its 8 rows of invocations stride
+// over the rows, and are then added up in a fixed order.
+const columns = 32u;
+const slots = 8u;
+const atOnce = 4u; // independent reads in flight
 
 struct Uniforms {
   width: u32,
+  tileRows: u32,
+  groups: u32,
 }
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> starts: array<i32>;
 @group(0) @binding(2) var<storage, read> lengths: array<i32>;
-@group(0) @binding(3) var<storage, read_write> dBias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> parts: array<f32>; // [tiles, width]
 @group(0) @binding(4) var<uniform> sizes: Uniforms;
 
 var<workgroup> sums: array<f32, columns * slots>;
@@ -18,12 +21,15 @@ var<workgroup> sums: array<f32, columns * slots>;
 @compute @workgroup_size(columns, slots)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
   let column = group.x * columns + local.x;
-  let start = u32(starts[group.y]);
-  let length = u32(lengths[group.y]);
+  let own = findTile(group.y, sizes.tileRows);
   var sum = 0f;
   if (column < sizes.width) {
-    for (var row = local.y; row < length; row += slots) {
-      sum += dy[(start + row) * sizes.width + column];
+    for (var row = local.y; row < own.rows; row += atOnce * slots) {
+      for (var r = 0u; r < atOnce; r++) {
+        let inTile = row + r * slots;
+        let value = dy[(own.start + min(inTile, own.rows - 1)) * sizes.width + column];
+        sum += select(0, value, inTile < own.rows);
+      }
     }
   }
   sums[local.y * columns + local.x] = sum;
@@ -32,6 +38,6 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var slot = 1u; slot < slots; slot++) {
       sum += sums[slot * columns + local.x];
     }
-    dBias[group.y * sizes.width + column] = sum;
+    parts[group.y * sizes.width + column] = sum;
   }
 }

@@ -1,41 +1,33 @@
 // The grouped linear map on WebGPU. Which rows belong to which group only the device knows, so dispatches are for as many tiles as
 // there can be: every group's rows in whole tiles, and one more for each group. Nothing is padded, and nothing is read back.
-import { gpuKernel } from '../gpu/bridge.ts';
-import { u32, type GpuDispatch } from '../gpu/kernel.ts';
-import { MAX_GROUPS, packed, packGroups, packOf } from '../gpu/rows/index.ts';
+import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
+import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
 import { columnsOf, bytesOf, rowsOf, type Tile } from '../mat-mul/float32.ts';
 import { depthOf, ENOUGH_WORKGROUPS, kernelOf, TILES } from '../mat-mul/gpu.ts';
-import biasGradientWgsl from './bias-gradient.wgsl';
+import { biasGradient } from './bias-gradient.ts';
+import { isAbleOfMixed, mixedBackward, mixedForward, type Part } from './mixed.ts';
 import type { BackwardInputs, Inputs } from './portable.ts';
 import { rowsKernel, sizesOf, weightGradientKernel } from './products.ts';
-import sumTilesWgsl from './sum-tiles.wgsl';
+import { mapSizes, MOST_ROWS, mostTiles, partRows, type Sizes } from './sizes.ts';
+import { sumTiles } from './sum-tiles.ts';
 
-const sumTilesText = packed(sumTilesWgsl);
-
-/** Rows of a tile of the weights' gradient. More tiles fill a device better, and cost a partial sum each. */
-const LEAST_ROWS = 128;
-const MOST_ROWS = 2048;
 /** Storage buffers of the stage that has the most. */
 const MOST_BUFFERS = 7;
 
-interface Sizes {
-  readonly rows: number;
-  readonly groups: number;
-  readonly inputs: number;
-  readonly outputs: number;
-}
+export const forward = gpuKernel<Inputs, object>((call) => forwardPlan(call));
+export const backward = gpuKernel<BackwardInputs, object>((call) => backwardPlan(call));
 
-const mapSizes = ({ x, weight }: { readonly [Name in 'x' | 'weight']: readonly number[] }): Sizes => {
-  const [groups = 0, outputs = 0, inputs = 0] = weight;
-  return { rows: x[0] as number, groups, inputs, outputs };
-};
+type Call<I extends Inputs> = Pick<PlanCall<I, object>, 'shapes' | 'device' | 'precision'>;
 
-export const forward = gpuKernel<Inputs, object>(({ shapes, device }) => {
+export function forwardPlan({ shapes, device, precision }: Call<Inputs>): GpuPlan | undefined {
   const sizes = mapSizes(shapes);
-  const { rows, outputs } = sizes;
+  const outputs = { y: { shape: [sizes.rows, sizes.outputs] } };
+  if (precision === 'mixed' && isAbleOfMixed(sizes, device)) {
+    return { outputs, ...mixedForward(sizes, shapes.bias !== undefined) };
+  }
   const dispatch = rowsProduct(sizes, device, forwardProduct(sizes, shapes));
-  return dispatch && { outputs: { y: { shape: [rows, outputs] } }, dispatches: [dispatch] };
-});
+  return dispatch && { outputs, dispatches: [dispatch] };
+}
 
 const forwardProduct = (
   { inputs, outputs }: Sizes,
@@ -49,9 +41,28 @@ const forwardProduct = (
   hasBias: bias !== undefined,
 });
 
-export const backward = gpuKernel<BackwardInputs, object>(({ shapes, device }) => {
+export function backwardPlan({ shapes, device, precision }: Call<BackwardInputs>): GpuPlan | undefined {
   const sizes = mapSizes(shapes);
-  const { groups, inputs, outputs } = sizes;
+  const products =
+    precision === 'mixed' && isAbleOfMixed(sizes, device)
+      ? mixedBackward(sizes)
+      : float32Backward(sizes, device);
+  if (!products) return undefined;
+  const bias = shapes.bias && biasGradient(sizes);
+  return {
+    outputs: {
+      dx: { shape: shapes.x },
+      dWeight: { shape: shapes.weight },
+      // Without a bias nobody looks at it.
+      dBias: { shape: [sizes.groups, sizes.outputs] },
+    },
+    scratch: { ...products.scratch, ...bias?.scratch },
+    dispatches: [...products.dispatches, ...(bias?.dispatches ?? [])],
+  };
+}
+
+function float32Backward(sizes: Sizes, device: GPUDevice): Part | undefined {
+  const { inputs, outputs } = sizes;
   const dx = rowsProduct(sizes, device, {
     rows: 'dy',
     y: 'dx',
@@ -61,31 +72,8 @@ export const backward = gpuKernel<BackwardInputs, object>(({ shapes, device }) =
     hasBias: false,
   });
   const dWeight = weightGradient(sizes, device);
-  if (!dx || !dWeight) return undefined;
-  const dBias: GpuDispatch = {
-    kernel: {
-      name: 'GroupedLinear db',
-      wgsl: biasGradientWgsl,
-      bindings: ['read', 'read', 'read', 'write'],
-    },
-    buffers: ['dy', 'starts', 'lengths', 'dBias'],
-    uniforms: [u32(outputs)],
-    workgroups: [Math.ceil(outputs / 16), groups],
-  };
-  return {
-    outputs: {
-      dx: { shape: shapes.x },
-      dWeight: { shape: shapes.weight },
-      // Without a bias nobody looks at it.
-      dBias: { shape: [groups, outputs] },
-    },
-    scratch: { parts: { shape: [dWeight.tiles, outputs * inputs] } },
-    dispatches: [dx, ...dWeight.dispatches, ...(shapes.bias ? [dBias] : [])],
-  };
-});
-
-/** Tiles of so many rows that groups can have at most. */
-const mostTiles = ({ rows, groups }: Sizes, tileRows: number): number => Math.floor(rows / tileRows) + groups;
+  return dx && dWeight && { scratch: dWeight.scratch, dispatches: [dx, ...dWeight.dispatches] };
+}
 
 /** The largest tile that leaves no part of a device idle, or the smallest. */
 function fittingTile({ limits }: GPUDevice, workgroups: (tile: Tile) => number): Tile {
@@ -135,10 +123,7 @@ function rowsProduct(
 }
 
 /** `dWeight` by way of `parts`: a product for each tile of rows, added up for each group. */
-function weightGradient(
-  sizes: Sizes,
-  device: GPUDevice,
-): { tiles: number; dispatches: GpuDispatch[] } | undefined {
+function weightGradient(sizes: Sizes, device: GPUDevice): Part | undefined {
   const { rows, groups, inputs, outputs } = sizes;
   const across = (tile: Tile): [number, number] => [
     Math.ceil(inputs / columnsOf(tile)),
@@ -149,13 +134,11 @@ function weightGradient(
     return x * y * Math.ceil(rows / MOST_ROWS);
   });
   const [x, y] = across(tile);
-  const wanted = (rows * x * y) / (2 * ENOUGH_WORKGROUPS);
-  const tileRows = depthOf(Math.min(MOST_ROWS, Math.max(LEAST_ROWS, wanted)), 1, tile.depth);
+  const tileRows = partRows(sizes, x * y, ENOUGH_WORKGROUPS, tile.depth);
   const tiles = mostTiles(sizes, tileRows);
   const size = outputs * inputs;
   const isBindable = 4 * size * tiles <= device.limits.maxStorageBufferBindingSize;
   if (!isBindable || !hasRoom(device, [x, y, tiles, groups])) return undefined;
-  const pack = packOf(size);
   const product: GpuDispatch = {
     kernel: kernelOf(weightGradientKernel, {
       tile,
@@ -174,17 +157,10 @@ function weightGradient(
     }),
     workgroups: [x, y, tiles],
   };
-  const sum: GpuDispatch = {
-    kernel: {
-      name: 'GroupedLinear sum',
-      wgsl: sumTilesText[pack],
-      bindings: ['read', 'read', 'write'],
-    },
-    buffers: ['parts', 'lengths', 'dWeight'],
-    uniforms: [u32(size), u32(tileRows)],
-    workgroups: [Math.min(packGroups(size / pack), Math.ceil(MAX_GROUPS / groups)), groups],
+  return {
+    scratch: { parts: { shape: [tiles, size] } },
+    dispatches: [product, sumTiles({ parts: 'parts', sum: 'dWeight', size, groups, tileRows })],
   };
-  return { tiles, dispatches: [product, sum] };
 }
 
 const hasRoom = ({ limits }: GPUDevice, workgroups: readonly number[]): boolean =>

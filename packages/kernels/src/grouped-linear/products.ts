@@ -3,8 +3,9 @@
 import type { GpuKernel, Uniform } from '../gpu/kernel.ts';
 import { u32 } from '../gpu/kernel.ts';
 import { writeWgsl } from '../mat-mul/epilogue.ts';
-import { readWgsl, type Tile } from '../mat-mul/float32.ts';
+import { nothingToPrepareWgsl, readWgsl, type Tile } from '../mat-mul/float32.ts';
 import body from '../mat-mul/float32.wgsl';
+import float32RowsWgsl from './float32-rows.wgsl';
 import rowsWgsl from './rows.wgsl';
 import tilesWgsl from './tiles.wgsl';
 import weightGradientWgsl from './weight-gradient.wgsl';
@@ -50,8 +51,9 @@ export function rowsKernel({ tile, innerLast, hasBias, isVector, isVectorY }: Ro
       readWgsl('readA', 'a', 'ownRows', { innerLast: true, isVector }),
       readWgsl('readB', 'b', 'sizes.columns', { innerLast, isVector: isVectorB }),
       putWgsl(isVectorY),
-      shiftedWgsl(hasBias),
       rowsWgsl,
+      biasWgsl(hasBias),
+      float32RowsWgsl,
     ],
   });
 }
@@ -88,19 +90,35 @@ export function weightGradientKernel({
       readWgsl('readB', 'b', 'sizes.columns', { innerLast: false, isVector: isVectorInputs }),
       writeWgsl({ hasBias: false, activation: 'linear' }, isVectorInputs),
       weightGradientWgsl,
+      nothingToPrepareWgsl,
     ],
   });
 }
 
-interface ProductText {
-  readonly name: string;
-  readonly tile: Tile;
-  /** Which operands have k as their last axis. */
-  readonly innerLast: { readonly a: boolean; readonly b: boolean };
+export interface Bindings {
   /** Names and elements of the buffers before y. */
   readonly inputs: readonly (readonly [name: string, element: string])[];
   /** y is an array of vectors. */
   readonly isVector: boolean;
+  /** Of `sizes`. */
+  readonly fields: readonly string[];
+}
+
+export const bindingsWgsl = ({ inputs, isVector, fields }: Bindings): string =>
+  [
+    ...inputs.map(
+      ([buffer, element], i) => `@group(0) @binding(${i}) var<storage, read> ${buffer}: array<${element}>;`,
+    ),
+    `@group(0) @binding(${inputs.length}) var<storage, read_write> y: array<${isVector ? 'vec4f' : 'f32'}>;`,
+    `struct Sizes { ${fields.map((field) => `${field}: u32,`).join(' ')} }`,
+    `@group(0) @binding(${inputs.length + 1}) var<uniform> sizes: Sizes;`,
+  ].join('\n');
+
+interface ProductText extends Omit<Bindings, 'fields'> {
+  readonly name: string;
+  readonly tile: Tile;
+  /** Which operands have k as their last axis. */
+  readonly innerLast: { readonly a: boolean; readonly b: boolean };
   readonly parts: readonly string[];
 }
 
@@ -109,12 +127,7 @@ function productKernel({ name, tile, innerLast, inputs, isVector, parts }: Produ
     ...Object.entries(tile).map(([field, value]) => `const ${field} = ${value}u;`),
     `const innerLastA = ${innerLast.a};`,
     `const innerLastB = ${innerLast.b};`,
-    ...inputs.map(
-      ([buffer, element], i) => `@group(0) @binding(${i}) var<storage, read> ${buffer}: array<${element}>;`,
-    ),
-    `@group(0) @binding(${inputs.length}) var<storage, read_write> y: array<${isVector ? 'vec4f' : 'f32'}>;`,
-    `struct Sizes { ${FIELDS.map((field) => `${field}: u32,`).join(' ')} }`,
-    `@group(0) @binding(${inputs.length + 1}) var<uniform> sizes: Sizes;`,
+    bindingsWgsl({ inputs, isVector, fields: FIELDS }),
     tilesWgsl,
     ...parts,
     body,
@@ -123,13 +136,14 @@ function productKernel({ name, tile, innerLast, inputs, isVector, parts }: Produ
 }
 
 /** `put(row, column, value)`: up to four neighbouring columns of a row of y. */
-const putWgsl = (isVector: boolean): string => `
+export const putWgsl = (isVector: boolean): string => `
 fn put(row: u32, column: u32, value: vec4f) {
   let at = row * sizes.columns + column;
   ${isVector ? 'y[at / 4] = value;' : [0, 1, 2, 3].map((c) => `if (column + ${c} < sizes.columns) { y[at + ${c}] = value[${c}]; }`).join(' ')}
 }`;
 
-const shiftedWgsl = (hasBias: boolean): string => `
-fn shifted(sum: vec4f, column: u32) -> vec4f {
+/** `withBias(sum, column)`. */
+export const biasWgsl = (hasBias: boolean): string => `
+fn withBias(sum: vec4f, column: u32) -> vec4f {
   ${hasBias ? 'let at = ownGroup * sizes.columns + column; return sum + vec4f(bias[at], bias[at + 1], bias[at + 2], bias[at + 3]);' : 'return sum;'}
 }`;

@@ -1,27 +1,29 @@
-// Where the product of a tile's rows with their group's weight begins, and where its sums go. Tiles together number no fewer rows
-// than there are, so that each also sees to the rows of its own number that belong to no group: they are 0.
+// Where the product of a tile's rows with their group's weight is. Tiles together number no fewer rows than there are, so that each
+// also sees to the rows of its own number that belong to no group: they are 0.
+//
+// What stands before this text: `sizes`, findTile, put.
 var<private> ownTile: u32;
 var<private> ownGroup: u32;
 var<private> ownStart: u32;
 var<private> ownRows: u32;
 
-fn startsOf(tile: u32) -> vec3u {
-  let own = findTile(tile, sizes.rows);
+fn takeTile(tile: u32, tileRows: u32) -> Tile {
+  let own = findTile(tile, tileRows);
   ownTile = tile;
   ownGroup = own.group;
   ownStart = own.start;
   ownRows = own.rows;
-  // A tile behind the last has nothing to multiply.
-  return vec3u(own.start * sizes.inner, own.group * sizes.columns * sizes.inner, select(0, sizes.inner, own.rows > 0));
+  return own;
 }
 
-fn write(at: u32, column: u32, sum: vec4f) {
-  let row = at / sizes.columns;
-  let inTile = row - ownTile * sizes.rows;
-  if (inTile < ownRows) {
-    put(ownStart + inTile, column, shifted(sum, column));
-  }
-  if (row < sizes.total && rowSequence[row] < 0) {
-    put(row, column, vec4f());
+/** Clears the rows of the tile's number that belong to no group, from one column to another. */
+fn clearUnused(tileRows: u32, column0: u32, columnEnd: u32, local: u32, invocations: u32) {
+  let end = min(sizes.total, (ownTile + 1) * tileRows);
+  for (var row = ownTile * tileRows + local; row < end; row += invocations) {
+    if (rowSequence[row] < 0) {
+      for (var column = column0; column < min(columnEnd, sizes.columns); column += 4) {
+        put(row, column, vec4f());
+      }
+    }
   }
 }

@@ -1,13 +1,13 @@
-// dW of a group is the sum over its tiles, in their order. A workgroup has numbers of one group.
+// A group's gradient is the sum over its tiles, in their order. A workgroup has numbers of one group.
 struct Uniforms {
-  /** Numbers of one weight. */
+  /** Numbers of one group. */
   size: u32,
   tileRows: u32,
 }
 
 @group(0) @binding(0) var<storage, read> parts: array<Pack>;
 @group(0) @binding(1) var<storage, read> lengths: array<i32>;
-@group(0) @binding(2) var<storage, read_write> dWeight: array<Pack>;
+@group(0) @binding(2) var<storage, read_write> gradient: array<Pack>;
 @group(0) @binding(3) var<uniform> sizes: Uniforms;
 
 fn tilesOf(group: u32) -> u32 {
@@ -31,6 +31,6 @@ fn main(
     for (var tile = first; tile < end; tile++) {
       sum += parts[tile * packs + i];
     }
-    dWeight[group.y * packs + i] = sum;
+    gradient[group.y * packs + i] = sum;
   }
 }

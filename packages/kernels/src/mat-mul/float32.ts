@@ -42,6 +42,7 @@ export function float32Kernel({ a, b, tile, epilogue, isVector }: Float32Variant
     ),
     `@group(0) @binding(${inputs.length}) var<storage, read_write> y: array<${element(isVector)}>;`,
     sizesWgsl(inputs.length + 1),
+    nothingToPrepareWgsl,
     readWgsl('readA', 'a', 'sizes.rows', a),
     readWgsl('readB', 'b', 'sizes.columns', b),
     writeWgsl(epilogue, isVector),
@@ -53,6 +54,9 @@ export function float32Kernel({ a, b, tile, epilogue, isVector }: Float32Variant
     bindings: [...inputs.map(() => 'read' as const), 'write'],
   };
 }
+
+/** Of a product whose workgroups do nothing else. */
+export const nothingToPrepareWgsl = 'fn prepare(batch: u32, column0: u32, local: u32) {}';
 
 /**
  * Reads a block of 4 × 4, turned so that k is its outer axis; zero outside of the operand.

@@ -6,7 +6,8 @@
 // `quads` × `vectors` blocks of 4 × 4, `laneRows` and `laneColumns` blocks apart, so that neighbours read and write
 // neighbouring vectors.
 //
-// What stands before this text: the bindings, the tile as constants, startsOf, readA, readB, write (float32.ts).
+// What stands before this text: the bindings, the tile as constants, startsOf, prepare (what else a workgroup has to do), readA, readB,
+// write (float32.ts).
 const invocations = laneRows * laneColumns;
 const tileQuads = quads * laneRows;
 const tileVectors = vectors * laneColumns;
@@ -34,6 +35,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let batch = group.z % sizes.batches;
   let inner0 = group.z / sizes.batches * sizes.splitDepth;
   let start = startsOf(batch);
+  prepare(batch, column0, local);
   let innerEnd = min(start.z, inner0 + sizes.splitDepth);
   let lane = vec2u(local % laneColumns, local / laneColumns);
 

@@ -37,9 +37,9 @@ const MIXED_TILE: mixed.MixedTile = {
 /** What a large device runs at once. */
 export const ENOUGH_WORKGROUPS = 128;
 /** k is cut no finer. */
-const LEAST_DEPTH = 256;
+export const LEAST_DEPTH = 256;
 /** Multiplications below which packing costs more than the matrix units save. */
-const FEW_PRODUCTS = 2 ** 31;
+export const FEW_PRODUCTS = 2 ** 31;
 
 /** The plan of a product; `undefined` where an index or a bias would be more than the kernels take. */
 export function plan({

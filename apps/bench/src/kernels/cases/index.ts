@@ -8,6 +8,7 @@ import { diagonalDecayCases } from './diagonal-decay.ts';
 import { diagonalPlusLowRankCases } from './diagonal-plus-low-rank.ts';
 import { eideticCases } from './eidetic.ts';
 import { embeddingCases } from './embedding.ts';
+import { groupedLinearCases } from './grouped-linear.ts';
 import { l2NormCases } from './l2-norm.ts';
 import { linearityCases } from './linearity.ts';
 import { matMulCases } from './mat-mul.ts';
@@ -23,6 +24,7 @@ export const families = {
   deltaRule: deltaRuleCases,
   attention: attentionCases,
   matMul: matMulCases,
+  groupedLinear: groupedLinearCases,
   norms: normCases,
   shortConv: shortConvCases,
   diagonalPlusLowRank: diagonalPlusLowRankCases,

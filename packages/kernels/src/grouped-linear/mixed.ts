@@ -1,0 +1,250 @@
+// The grouped linear map on matrix units: f16 operands, sums in f32. Operands are first brought to f16, each row times a power of two
+// of its own: f16 has few exponents, and gradients are small.
+import type { GpuDispatch, GpuKernel, GpuPlan } from '../gpu/kernel.ts';
+import { u32 } from '../gpu/kernel.ts';
+import { matrixHeading, SUBGROUP, subgroupsHeading } from '../gpu/matrix-units.ts';
+import { ENOUGH_WORKGROUPS, FEW_PRODUCTS, kernelOf } from '../mat-mul/gpu.ts';
+import { columnsOf, rowsOf, type MixedTile } from '../mat-mul/mixed.ts';
+import { PACK_ROWS, PACKED_WIDTH, packWgsl } from './mixed-pack-wgsl.ts';
+import mixedRowsWgsl from './mixed-rows.wgsl';
+import { bytesOfMixed, mixedHeadingWgsl, mixedProductWgsl, type InnerLast } from './mixed-wgsl.ts';
+import mixedWeightGradientWgsl from './mixed-weight-gradient.wgsl';
+import { biasWgsl, bindingsWgsl, putWgsl, type Bindings } from './products.ts';
+import rowsWgsl from './rows.wgsl';
+import { mostTiles, partRows, type Sizes } from './sizes.ts';
+import { sumTiles } from './sum-tiles.ts';
+import tilesWgsl from './tiles.wgsl';
+
+/** Sixteen subgroups with half as many sums in registers as mat-mul's eight: the more there are, the more is hidden behind others. */
+export const TILE: MixedTile = {
+  fragmentRows: 4,
+  fragmentColumns: 2,
+  subgroupRows: 4,
+  subgroupColumns: 4,
+  depth: 32,
+};
+const INVOCATIONS = SUBGROUP * TILE.subgroupRows * TILE.subgroupColumns;
+/** Storage buffers of the stage that has the most. */
+const MOST_BUFFERS = 9;
+/** Of packing: more than any device runs at once. */
+const MOST_PACK_GROUPS = 16_384;
+const LEAST_WIDTH = 64;
+
+const FORWARD: InnerLast = { a: true, b: true };
+const ROWS_GRADIENT: InnerLast = { a: true, b: false };
+const WEIGHT_GRADIENT: InnerLast = { a: false, b: false };
+
+/** Whether a linear map is large enough, and the device able. */
+export const isAbleOfMixed = (
+  { rows, inputs, outputs }: Pick<Sizes, 'rows' | 'inputs' | 'outputs'>,
+  { features, limits }: GPUDevice,
+): boolean =>
+  features.has('subgroups') &&
+  Math.min(inputs, outputs) >= LEAST_WIDTH &&
+  rows * inputs * outputs >= FEW_PRODUCTS &&
+  limits.maxStorageBuffersPerShaderStage >= MOST_BUFFERS &&
+  limits.maxComputeInvocationsPerWorkgroup >= INVOCATIONS &&
+  limits.maxComputeWorkgroupStorageSize >=
+    Math.max(...[FORWARD, ROWS_GRADIENT, WEIGHT_GRADIENT].map((innerLast) => bytesOfMixed(TILE, innerLast)));
+
+/** What an op's dispatches are, and what they need in between. */
+export type Part = Required<Pick<GpuPlan, 'dispatches' | 'scratch'>>;
+
+export function mixedForward(sizes: Sizes, hasBias: boolean): Part {
+  const { rows, groups, inputs, outputs } = sizes;
+  const packing = pack({ x: [rows, inputs], weight: [groups * outputs, inputs] });
+  const product = rowsProduct(sizes, {
+    rows: 'x',
+    y: 'y',
+    inner: inputs,
+    columns: outputs,
+    innerLast: true,
+    hasBias,
+  });
+  return { ...packing, dispatches: [...packing.dispatches, product] };
+}
+
+/** The gradients of x and the weights, not of the biases. */
+export function mixedBackward(sizes: Sizes): Part {
+  const { rows, groups, inputs, outputs } = sizes;
+  const packing = pack({ x: [rows, inputs], dy: [rows, outputs], weight: [groups * outputs, inputs] });
+  const dx = rowsProduct(sizes, {
+    rows: 'dy',
+    y: 'dx',
+    inner: outputs,
+    columns: inputs,
+    innerLast: false,
+    hasBias: false,
+  });
+  const dWeight = weightGradient(sizes);
+  return {
+    scratch: { ...packing.scratch, ...dWeight.scratch },
+    dispatches: [...packing.dispatches, dx, ...dWeight.dispatches],
+  };
+}
+
+const packedWidth = (width: number): number => PACKED_WIDTH * Math.ceil(width / PACKED_WIDTH);
+/** Of a packed row, in vectors of 8. */
+export const strideOf = (width: number): number => packedWidth(width) / 8;
+export const packedOf = (name: string): string => `packed_${name}`;
+export const scalesOf = (name: string): string => `scales_${name}`;
+
+/** `packed` and `scales` of matrices of these sizes, from `name` each. */
+export function pack(matrices: Readonly<Record<string, readonly [rows: number, width: number]>>): Part {
+  const entries = Object.entries(matrices);
+  const names = Object.keys(matrices);
+  const operands = entries.map(([name, [, width]]) => ({ name, width }));
+  const most = Math.max(...entries.map(([, [rows]]) => rows));
+  return {
+    scratch: Object.fromEntries(
+      entries.flatMap(([name, [rows, width]]) => [
+        [packedOf(name), { shape: [rows, packedWidth(width) / 2] }],
+        [scalesOf(name), { shape: [rows] }],
+      ]),
+    ),
+    dispatches: [
+      {
+        kernel: kernelOf(packKernel, operands),
+        buffers: [...names, ...names.map(packedOf), ...names.map(scalesOf)],
+        uniforms: entries.flatMap(([, size]) => size.map(u32)),
+        workgroups: [Math.min(MOST_PACK_GROUPS, Math.ceil(most / PACK_ROWS)), names.length],
+      },
+    ],
+  };
+}
+
+const packKernel = (operands: Parameters<typeof packWgsl>[0]): GpuKernel => ({
+  name: 'GroupedLinear pack',
+  wgsl: packWgsl(operands),
+  bindings: [...operands.map(() => 'read' as const), ...operands.flatMap(() => ['write', 'write'] as const)],
+});
+
+interface RowsProduct {
+  readonly rows: 'x' | 'dy';
+  readonly y: string;
+  readonly inner: number;
+  readonly columns: number;
+  /** k goes along the weights' rows: y = x·Wᵀ. Otherwise over them: dx = dy·W. */
+  readonly innerLast: boolean;
+  readonly hasBias: boolean;
+}
+
+function rowsProduct(
+  sizes: Sizes,
+  { rows, y, inner, columns, innerLast, hasBias }: RowsProduct,
+): GpuDispatch {
+  return {
+    kernel: kernelOf(rowsKernel, { innerLast, hasBias, isVector: columns % 4 === 0 }),
+    buffers: [
+      packedOf(rows),
+      packedOf('weight'),
+      scalesOf(rows),
+      scalesOf('weight'),
+      'starts',
+      'lengths',
+      'rowSequence',
+      ...(hasBias ? ['bias'] : []),
+      y,
+    ],
+    uniforms: [columns, inner, strideOf(inner), strideOf(sizes.inputs), sizes.groups, sizes.rows].map(u32),
+    workgroups: [Math.ceil(columns / columnsOf(TILE)), 1, mostTiles(sizes, rowsOf(TILE))],
+  };
+}
+
+interface RowsVariant {
+  readonly innerLast: boolean;
+  readonly hasBias: boolean;
+  /** The columns of y are a multiple of 4. */
+  readonly isVector: boolean;
+}
+
+const rowsKernel = ({ innerLast, hasBias, isVector }: RowsVariant): GpuKernel =>
+  productKernel({
+    name: `GroupedLinear mixed ${innerLast ? 'forward' : 'dx'}`,
+    innerLast: innerLast ? FORWARD : ROWS_GRADIENT,
+    inputs: [...OPERANDS, ['rowSequence', 'i32'], ...(hasBias ? [['bias', 'f32'] as const] : [])],
+    fields: ['columns', 'inner', 'strideA', 'strideB', 'groups', 'total'],
+    isVector,
+    parts: [tilesWgsl, putWgsl(isVector), rowsWgsl, biasWgsl(hasBias), weightWgsl(innerLast), mixedRowsWgsl],
+  });
+
+/** Where a group's weight begins, from a column of y on; and the scales of its rows, which are y's columns, or k. */
+const weightWgsl = (innerLast: boolean): string =>
+  innerLast
+    ? `
+fn startOfWeight(group: u32, column: u32) -> u32 {
+  return (group * sizes.columns + column) * sizes.strideB;
+}
+
+fn scaleOfB(column: u32) -> f32 {
+  return select(0, scalesB[ownGroup * sizes.columns + column], column < sizes.columns);
+}`
+    : `
+fn startOfWeight(group: u32, column: u32) -> u32 {
+  return group * sizes.inner * sizes.strideB + column / 8;
+}
+
+fn scalesOfInner(k: u32) -> vec2f {
+  return vec2f(scalesB[ownGroup * sizes.inner + k], 1);
+}`;
+
+/** `dWeight` by way of `parts`: a product for each tile of rows, added up for each group. */
+function weightGradient(sizes: Sizes): Part {
+  const { groups, inputs, outputs } = sizes;
+  const across = [Math.ceil(inputs / columnsOf(TILE)), Math.ceil(outputs / rowsOf(TILE))] as const;
+  const tileRows = partRows(sizes, across[0] * across[1], ENOUGH_WORKGROUPS, TILE.depth);
+  const tiles = mostTiles(sizes, tileRows);
+  const product: GpuDispatch = {
+    kernel: kernelOf(weightGradientKernel, { isVector: inputs % 4 === 0 }),
+    buffers: [packedOf('dy'), packedOf('x'), scalesOf('dy'), scalesOf('x'), 'starts', 'lengths', 'parts'],
+    uniforms: [outputs, inputs, tileRows, strideOf(outputs), strideOf(inputs), groups].map(u32),
+    workgroups: [...across, tiles],
+  };
+  return {
+    scratch: { parts: { shape: [tiles, outputs * inputs] } },
+    dispatches: [
+      product,
+      sumTiles({ parts: 'parts', sum: 'dWeight', size: outputs * inputs, groups, tileRows }),
+    ],
+  };
+}
+
+const weightGradientKernel = ({ isVector }: Pick<RowsVariant, 'isVector'>): GpuKernel =>
+  productKernel({
+    name: 'GroupedLinear mixed dW',
+    innerLast: WEIGHT_GRADIENT,
+    inputs: OPERANDS,
+    fields: ['rows', 'columns', 'partRows', 'strideA', 'strideB', 'groups'],
+    isVector,
+    parts: [tilesWgsl, putWgsl(isVector), mixedWeightGradientWgsl],
+  });
+
+/** The buffers that all products begin with. */
+const OPERANDS = [
+  ['packedA', 'vec4u'],
+  ['packedB', 'vec4u'],
+  ['scalesA', 'f32'],
+  ['scalesB', 'f32'],
+  ['starts', 'i32'],
+  ['lengths', 'i32'],
+] as const;
+
+interface ProductText extends Bindings {
+  readonly name: string;
+  readonly innerLast: InnerLast;
+  /** What mixedProductWgsl asks for: begin, write, scales. */
+  readonly parts: readonly string[];
+}
+
+export const productKernel = ({ name, innerLast, parts, ...bindings }: ProductText): GpuKernel => ({
+  name,
+  wgsl: [
+    subgroupsHeading,
+    matrixHeading,
+    bindingsWgsl(bindings),
+    mixedHeadingWgsl(TILE),
+    ...parts,
+    mixedProductWgsl(TILE, innerLast),
+  ].join('\n'),
+  bindings: [...bindings.inputs.map(() => 'read' as const), 'write'],
+});

@@ -1,0 +1,31 @@
+// The sizes of a grouped linear map, and how many tiles its groups can have at most.
+
+export interface Sizes {
+  readonly rows: number;
+  readonly groups: number;
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+export const mapSizes = ({ x, weight }: { readonly [Name in 'x' | 'weight']: readonly number[] }): Sizes => {
+  const [groups = 0, outputs = 0, inputs = 0] = weight;
+  return { rows: x[0] as number, groups, inputs, outputs };
+};
+
+/** Tiles of so many rows that groups can have at most. */
+export const mostTiles = ({ rows, groups }: Sizes, tileRows: number): number =>
+  Math.floor(rows / tileRows) + groups;
+
+/** Rows of a tile of the weights' gradient. More tiles fill a device better, and cost a partial sum each. */
+const LEAST_ROWS = 128;
+export const MOST_ROWS = 2048;
+
+/**
+ * Rows that a workgroup of the weights' gradient goes through: as many as leave no part of a device idle.
+ *
+ * @param across tiles of one weight
+ * @param enough workgroups that a large device runs at once
+ * @param step a multiple of this
+ */
+export const partRows = ({ rows }: Sizes, across: number, enough: number, step: number): number =>
+  step * Math.ceil(Math.min(MOST_ROWS, Math.max(LEAST_ROWS, (rows * across) / (2 * enough))) / step);
