@@ -8,7 +8,8 @@ const STRIDE = COLUMNS + PADDING;
 /** Rows of a block. */
 const ROWS = 16;
 
-export const MIXED_PULL_BYTES = 2 * STRIDE * (64 + 6 * ROWS) + 16 * 256 + 4 * 64 * COLUMNS + 8 * 128 + 8 * 4;
+export const MIXED_PULL_BYTES =
+  2 * STRIDE * (64 + 6 * ROWS) + 16 * 256 + 4 * 64 * COLUMNS + 4 * 4 * COLUMNS + 8 * 8;
 
 export interface MixedPull {
   readonly toEnd: boolean;
@@ -21,8 +22,8 @@ export interface MixedPull {
 }
 
 /**
- * As pull.wgsl, without a bonus and without `gates`. A workgroup has 64 channels of a chunk's head, each of its four subgroups a block
- * of 16 tokens, an invocation two channels. What a token gets from its own block is summed in f32 while the others' values walk
+ * As pull.wgsl, without a bonus and without `gates`. A workgroup has 64 channels of a chunk's head, each of its eight subgroups
+ * 32 of them for a block of 16 tokens, an invocation one channel. What a token gets from its own block is summed in f32 while the others' values walk
  * to it, decayed on the way; at the block's border they become the operand (f16) that blocks beyond are multiplied with. Blocks have
  * places in the order of the walk, which goes backwards in time for the gradient of writers (`toEnd`).
  */
@@ -38,12 +39,12 @@ export function mixedPullWgsl({ toEnd, strict = false, weakened = false, adds = 
       const met = order.slice(0, n);
       return `${factor ? `${met.map((other) => `value${other} *= ${factor};`).join('\n')}\nwalked *= ${factor};` : ''}
   let walked${row} = walked;
-  var own${row} = vec2f();
+  var own${row} = 0f;
   ${[0, 1, 2, 3]
     .filter((quad) => [...met, row].some((other) => other >> 2 === quad))
     .map(
       (quad) => `{
-    let four = ownPairs[subgroup * 64 + ${4 * row + quad}];
+    let four = ownPairs[block * 64 + ${4 * row + quad}];
     ${[...met, row]
       .filter((other) => other >> 2 === quad)
       .map((other) => `own${row} += four[${other & 3}] * value${other};`)
@@ -64,10 +65,10 @@ var<workgroup> ownPairs: array<vec4f, 256>;
 var<workgroup> given: array<f16, ${6 * ROWS * STRIDE}>;
 var<workgroup> results: array<f32, ${64 * COLUMNS}>;
 /** Of whole blocks, by place. */
-var<workgroup> blockDecays: array<vec2f, 128>;
-var<workgroup> largest: array<vec2u, 4>;
+var<workgroup> blockDecays: array<f32, ${4 * COLUMNS}>;
+var<workgroup> largest: array<vec2u, 8>;
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
   let chunk = chunks[group.z];
   if (chunk.tokens == 0) {
@@ -76,45 +77,47 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let head = group.y;
   let subgroup = local / 32;
   let lane = local % 32;
-  let place = ${toEnd ? '3 - subgroup' : 'subgroup'};
-  let first = 16 * subgroup;
+  let block = subgroup / 2;
+  let place = ${toEnd ? '3 - block' : 'block'};
+  let first = 16 * block;
+  /** Of the workgroup's. */
+  let c = 32 * (subgroup % 2) + lane;
   let pairs0 = (group.z * sizes.heads + head) * 1024;
-  let width = sizes.keyWidth / 2;
-  let column = group.x * 32 + lane;
+  let column = group.x * ${COLUMNS} + c;
 
   ${times(
-    8,
-    (n) => `let i${n} = ${8 * n} + local / 16;
+    4,
+    (n) => `let i${n} = ${16 * n} + local / 16;
   var four${n} = scores[pairs0 + i${n} * 16 + local % 16];`,
   )}
   ${times(
     ROWS,
     (
       n,
-    ) => `let at${n} = ((chunk.start + min(first + ${n}, chunk.tokens - 1)) * sizes.heads + head) * width + column;
+    ) => `let at${n} = ((chunk.start + min(first + ${n}, chunk.tokens - 1)) * sizes.heads + head) * sizes.keyWidth + column;
   var value${n} = y[at${n}];
   var decay${n} = logDecay[at${n}];`,
   )}
   let j = local % 16 * 4 + vec4u(0, 1, 2, 3);
-  ${times(8, (n) => `four${n} = select(vec4f(), four${n}, (j ${strict ? '<' : '<='} vec4u(i${n})) & vec4<bool>(i${n} < chunk.tokens));`)}
+  ${times(4, (n) => `four${n} = select(vec4f(), four${n}, (j ${strict ? '<' : '<='} vec4u(i${n})) & vec4<bool>(i${n} < chunk.tokens));`)}
   ${times(
     ROWS,
     (
       n,
-    ) => `value${n} = select(vec2f(), ${weakened ? `-strengths[(chunk.start + min(first + ${n}, chunk.tokens - 1)) * sizes.heads + head] * ` : ''}value${n}, first + ${n} < chunk.tokens);
-  decay${n} = select(vec2f(1), exp(decay${n}), first + ${n} < chunk.tokens);`,
+    ) => `value${n} = select(0f, ${weakened ? `-strengths[(chunk.start + min(first + ${n}, chunk.tokens - 1)) * sizes.heads + head] * ` : ''}value${n}, first + ${n} < chunk.tokens);
+  decay${n} = select(1f, exp(decay${n}), first + ${n} < chunk.tokens);`,
   )}
   {
     var most = vec2u();
-    ${times(8, (n) => `most.x = max(most.x, largestOf(four${n}));`)}
-    ${times(ROWS / 2, (n) => `most.y = max(most.y, largestOf(vec4f(value${2 * n}, value${2 * n + 1})));`)}
+    ${times(4, (n) => `most.x = max(most.x, largestOf(four${n}));`)}
+    ${times(ROWS / 4, (n) => `most.y = max(most.y, largestOf(vec4f(${[0, 1, 2, 3].map((m) => `value${4 * n + m}`).join(', ')})));`)}
     let found = subgroupMax(most);
     if (lane == 0) {
       largest[subgroup] = found;
     }
   }
   ${times(
-    8,
+    4,
     (n) => `if (i${n} / 16 == local % 16 / 4) {
     ${
       toEnd
@@ -128,12 +131,12 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   }`,
   )}
   workgroupBarrier();
-  let most = max(max(largest[0], largest[1]), max(largest[2], largest[3]));
+  let most = ${[0, 1, 2, 3, 4, 5, 6, 7].map((n) => `largest[${n}]`).reduce((a, b) => `max(${a}, ${b})`)};
   let unitPairs = unitOf(most.x);
   let unitValues = unitOf(most.y);
   {
     let inverse = inverseOf(unitPairs);
-    ${times(8, (n) =>
+    ${times(4, (n) =>
       toEnd
         ? times(
             4,
@@ -144,48 +147,41 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     )}
   }
 
-  var walked = vec2f(1);
+  var walked = 1f;
   ${walk}
   ${toEnd ? `${rows.map((n) => `value${n} *= decay0;`).join('\n')}\nwalked *= decay0;` : ''}
-  blockDecays[place * 32 + lane] = walked;
+  blockDecays[place * ${COLUMNS} + c] = walked;
   workgroupBarrier();
   {
-    var between = vec2f(inverseOf(unitValues));
+    var between = inverseOf(unitValues);
     for (var to = place + 1; to < 4; to++) {
-      let at = (to * (to - 1) / 2 + place) * ${ROWS * STRIDE} + 2 * lane;
-      ${times(
-        ROWS,
-        (n) => `{
-        let halves = vec2<f16>(between * value${n});
-        given[at + ${n * STRIDE}] = halves.x;
-        given[at + ${n * STRIDE + 1}] = halves.y;
-      }`,
-      )}
-      between *= blockDecays[to * 32 + lane];
+      let at = (to * (to - 1) / 2 + place) * ${ROWS * STRIDE} + c;
+      ${times(ROWS, (n) => `given[at + ${n * STRIDE}] = f16(between * value${n});`)}
+      between *= blockDecays[to * ${COLUMNS} + c];
     }
   }
   ${times(ROWS, (n) => `let z${n} = z[at${n}];`)}
   workgroupBarrier();
 
-  ${times(4, (c) => `var sum${c} = Sums();`)}
+  let half = 32 * (subgroup % 2);
+  ${times(2, (n) => `var sum${n} = Sums();`)}
   for (var source = 0u; source < place; source++) {
     let left = subgroupMatrixLoad<Left, row_major>(&pairs, first * ${STRIDE} + 16 * ${toEnd ? '(3 - source)' : 'source'}, ${STRIDE});
     let at = (place * (place - 1) / 2 + source) * ${ROWS * STRIDE};
-    ${times(4, (c) => `sum${c} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&given, at + ${16 * c}, ${STRIDE}), sum${c});`)}
+    ${times(2, (n) => `sum${n} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&given, at + half + ${16 * n}, ${STRIDE}), sum${n});`)}
   }
-  ${times(4, (c) => `subgroupMatrixStore<row_major>(&results, first * ${COLUMNS} + ${16 * c}, sum${c}, ${COLUMNS});`)}
+  ${times(2, (n) => `subgroupMatrixStore<row_major>(&results, first * ${COLUMNS} + half + ${16 * n}, sum${n}, ${COLUMNS});`)}
   workgroupBarrier();
 
-  var toBorder = vec2f(1);
+  var toBorder = 1f;
   for (var before = 0u; before < place; before++) {
-    toBorder *= blockDecays[before * 32 + lane];
+    toBorder *= blockDecays[before * ${COLUMNS} + c];
   }
   let unit = unitPairs * unitValues;
   ${times(
     ROWS,
     (n) => `if (first + ${n} < chunk.tokens) {
-    let at = (first + ${n}) * ${COLUMNS} + 2 * lane;
-    let others = unit * vec2f(results[at], results[at + 1]);
+    let others = unit * results[(first + ${n}) * ${COLUMNS} + c];
     z[at${n}] = ${adds ? `z${n} + sizes.scoreScale * (walked${n} * others + own${n})` : `walked${n} * (toBorder * z${n} + sizes.scoreScale * others) + sizes.scoreScale * own${n}`};
   }`,
   )}

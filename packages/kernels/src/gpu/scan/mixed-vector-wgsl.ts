@@ -1,6 +1,6 @@
 // The text of what one gate for each key channel makes of a chunk's rows, on matrix units: decayed rows, and decayed scores.
-import { PADDING, putHalves, times } from '../matrix-units.ts';
-import { mixedCommon } from './mixed-operands.ts';
+import { FRAGMENT, PADDING, putHalves, SUBGROUP, times } from '../matrix-units.ts';
+import { CHUNK, mixedCommon } from './mixed-operands.ts';
 
 export interface MixedVector {
   readonly dk: number;
@@ -8,33 +8,40 @@ export interface MixedVector {
   readonly keysRead: boolean;
 }
 
-/** Rows of a block. */
-const ROWS = 16;
-/** Pairs of blocks, reader and earlier writer: [1, 0], [2, 0], [2, 1], [3, 0], … */
+/** Tokens of a subgroup. */
+const ROWS = 8;
+const SUBGROUPS = CHUNK / ROWS;
+const INVOCATIONS = SUBGROUP * SUBGROUPS;
+/** Pairs of different tiles, reader and earlier writer: [1, 0], [2, 0], [2, 1], [3, 0], … */
 const TILES = 6;
+/** Tiles whose products are on their way at once. */
+const AT_ONCE = 4;
 
 export const mixedVectorBytes = ({ dk }: Pick<MixedVector, 'dk'>): number =>
-  2 * (3 + TILES) * ROWS * (dk + PADDING) + 4 * 4 * dk + 4 * 4 * ROWS ** 2 + 4 * 128;
+  2 * (3 + TILES) * FRAGMENT * (dk + PADDING) +
+  4 * SUBGROUPS * dk +
+  4 * AT_ONCE * FRAGMENT ** 2 +
+  4 * 3 * CHUNK;
 
 /**
  * With the gates' running sums b in the chunk, of queries and, `keysRead`, of keys,
  *
  *     readQ_i = q_i ⊙ e^{b_i}        writtenK_j = k_j ⊙ e^{b_C − b_j}        scores_ij = Σ_c q_ic k_jc e^{b_ic − b_jc}        j ≤ i
  *
- * and b_C itself. A workgroup has a chunk's head, each of its four subgroups a block of 16 tokens, an invocation four channels.
- * A query goes back from its own token to the block's first and is decayed on the way: it meets the keys of its own block (sums
- * over the channels in f32), and arrives as the reader that the blocks before meet, whose keys are decayed to the border (f16).
- * All decays are products of gates' exponentials, so none is above 1.
+ * and b_C itself. A workgroup has a chunk's head, each of its eight subgroups a block of 8 tokens, an invocation four channels; two
+ * blocks are a tile. A query goes back from its own token to the block's first and is decayed on the way: it meets the keys of its
+ * own block (sums over the channels in f32). There, and at the tile's first token, it is the reader (f16) that earlier blocks meet,
+ * whose keys are decayed to the same place. All decays are products of gates' exponentials, so none is above 1.
  */
 export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
   const stride = dk + PADDING;
   const quads = dk / 4;
-  const rows = Array.from({ length: ROWS }, (_, j) => j);
-  const backwards = rows.toReversed();
+  const tileHalves = FRAGMENT * stride;
+  const backwards = Array.from({ length: ROWS }, (_, n) => ROWS - 1 - n);
   const rowAt = (row: string): string =>
     `((chunk.start + min(first + ${row}, chunk.tokens - 1)) * sizes.heads + head) * ${quads} + quad`;
-  // Sixteen sums over all invocations, of which each ends up with the one of its number: halves are swapped and added.
-  const reduce = [8, 4, 2, 1]
+  // Eight sums over all invocations, of which each ends up with the one of its number: halves are swapped and added.
+  const reduce = `${[4, 2, 1]
     .map((bit) =>
       times(
         bit,
@@ -45,7 +52,9 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
     }`,
       ),
     )
-    .join('\n');
+    .join('\n')}
+    sum0 += subgroupShuffleXor(sum0, 8);
+    sum0 += subgroupShuffleXor(sum0, 16);`;
 
   const oneReader = (n: number, decayed: string, scores: string): string => `{
     let i = i0 + ${n};
@@ -58,25 +67,36 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
       )
       .join('\n')}
     ${reduce}
-    sum0 += subgroupShuffleXor(sum0, 16);
-    if (lane < 16) {
+    if (lane < ${ROWS}) {
       ${scores}[scores0 + (first + i) * 64 + first + lane] = sum0;
     }
     if (isChannel && first + i < chunk.tokens) {
       ${decayed}[${rowAt('i')}] = toStart * read;
     }
-    let unit = unitOf(subgroupMax(largestOf(read)));
-    if (lane == 0) {
-      unitReaders[first + i] = unit;
+    if (isLate) {
+      let unit = unitOf(subgroupMax(largestOf(read)));
+      if (lane == 0) {
+        unitMiddles[first + i] = unit;
+      }
+      if (isChannel) {
+        ${putHalves('keys', `(${ROWS} * tile + i) * ${stride} + 4 * lane`, 'inverseOf(unit) * read')}
+      }
+      read *= beforeBlock;
     }
-    if (subgroup > 0 && isChannel) {
-      ${putHalves('readers', `(first - 16 + i) * ${stride} + 4 * lane`, 'inverseOf(unit) * read')}
+    if (tile > 0) {
+      let unit = unitOf(subgroupMax(largestOf(read)));
+      if (lane == 0) {
+        unitReaders[first + i] = unit;
+      }
+      if (isChannel) {
+        ${putHalves('readers', `(first - 16 + i) * ${stride} + 4 * lane`, 'inverseOf(unit) * read')}
+      }
     }
   }`;
   // Loops are not written out where the code would be more than the multiprocessor's store of instructions.
   const readOwnBlock = (tensor: string, decayed: string, scores: string): string => `{
     ${times(4, (n) => `var next${n} = ${tensor}[${rowAt(`${n}`)}];`)}
-    for (var i0 = 0u; i0 < 16; i0 += 4) {
+    for (var i0 = 0u; i0 < ${ROWS}; i0 += 4) {
       ${times(
         4,
         (n) => `let own${n} = select(vec4f(), next${n}, isChannel);
@@ -85,49 +105,126 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
       ${times(4, (n) => oneReader(n, decayed, scores))}
     }
   }`;
-  const readOtherBlocks = (scores: string): string => `for (var tile0 = 0u; tile0 < ${TILES}; tile0 += 4) {
-    let tile = tile0 + subgroup;
-    let reader = 1 + u32(tile > 0) + u32(tile > 2);
-    let writer = tile - reader * (reader - 1) / 2;
-    if (tile < ${TILES}) {
-      var product = Sums();
+  // Keys decayed to the end of their block, which meet the other block of the tile; and what goes to the chunk's end.
+  const writeMiddle = (rest: (j: number) => string): string => `{
+    var suffix = vec4f(1);
+    ${backwards
+      .map(
+        (j) => `{
+      let key = key${j} * suffix;
+      if (!isLate) {
+        let unit = unitOf(subgroupMax(largestOf(key)));
+        if (lane == 0) {
+          unitMiddles[first + ${j}] = unit;
+        }
+        if (isChannel) {
+          ${putHalves('keys', `${2 * tileHalves} + (${ROWS} * tile + ${j}) * ${stride} + 4 * lane`, 'inverseOf(unit) * key')}
+        }
+      }
+      ${rest(j)}
+      suffix *= decay${j};
+    }`,
+      )
+      .join('\n')}
+  }`;
+  const writeRest = (j: number): string => `{
+        let unit = unitOf(subgroupMax(largestOf(afterBlock * key)));
+        if (lane == 0) {
+          unitKeys[first + ${j}] = unit;
+        }
+        if (isChannel && first + ${j} < chunk.tokens) {
+          writtenK[${rowAt(`${j}`)}] = toEnd * key;
+        }
+      }`;
+  const product = (left: string, right: string): string => `var product = Sums();
       ${times(
-        dk / 16,
+        dk / FRAGMENT,
         (step) => `product = subgroupMatrixMultiplyAccumulate(
-        subgroupMatrixLoad<Left, row_major>(&readers, (reader - 1) * ${ROWS * stride} + ${16 * step}, ${stride}),
-        subgroupMatrixLoad<Right, col_major>(&keys, tile * ${ROWS * stride} + ${16 * step}, ${stride}), product);`,
+        subgroupMatrixLoad<Left, row_major>(${left} + ${FRAGMENT * step}, ${stride}),
+        subgroupMatrixLoad<Right, col_major>(${right} + ${FRAGMENT * step}, ${stride}), product);`,
       )}
-      subgroupMatrixStore<row_major>(&results, 256 * subgroup, product, 16);
+      subgroupMatrixStore<row_major>(&results, 256 * subgroup, product, 16);`;
+  // Two tiles' late blocks and early blocks at once: half of the products are of different tiles, and are left.
+  const readOtherBlock = (scores: string): string => `workgroupBarrier();
+  if (subgroup < 2) {
+    ${product(`&keys, subgroup * ${tileHalves}`, `&keys, ${2 * tileHalves} + subgroup * ${tileHalves}`)}
+  }
+  workgroupBarrier();
+  if (local < 128) {
+    // Of 4 tiles, rows of 8.
+    let own = local / 32;
+    let early = 16 * own + local % ${ROWS};
+    ${times(
+      2,
+      (n) => `{
+      let late = 16 * own + ${ROWS + 4 * n} + local / ${ROWS} % 4;
+      let at = 256 * (own / 2) + (${ROWS} * (own % 2) + ${4 * n} + local / ${ROWS} % 4) * 16 + ${ROWS} * (own % 2) + local % ${ROWS};
+      ${scores}[scores0 + late * 64 + early] = unitMiddles[late] * unitMiddles[early] * results[at];
+    }`,
+    )}
+  }`;
+  const readOtherTiles = (scores: string): string => `
+  if (isChannel) {
+    var between = afterBlock;
+    for (var reader = tile + 1; reader < 4; reader++) {
+      let place = (reader * (reader - 1) / 2 + tile) * ${tileHalves} + first % 16 * ${stride} + 4 * lane;
+      var suffix = between;
+      ${backwards
+        .map(
+          (
+            j,
+          ) => `${putHalves('keys', `place + ${j * stride}`, `inverseOf(unitKeys[first + ${j}]) * key${j} * suffix`)}
+      suffix *= decay${j};`,
+        )
+        .join('\n')}
+      between *= blockDecays[2 * reader * ${quads} + quad] * blockDecays[(2 * reader + 1) * ${quads} + quad];
+    }
+  }
+  workgroupBarrier();
+  for (var tile0 = 0u; tile0 < ${TILES}; tile0 += ${AT_ONCE}) {
+    let pair = tile0 + subgroup;
+    let reader = readerOf(pair);
+    if (subgroup < ${AT_ONCE} && pair < ${TILES}) {
+      ${product(`&readers, (reader - 1) * ${tileHalves}`, `&keys, pair * ${tileHalves}`)}
     }
     workgroupBarrier();
-    if (tile < ${TILES}) {
-      ${times(
-        8,
-        (n) => `{
-        let i = 16 * reader + ${2 * n} + lane / 16;
-        let j = 16 * writer + lane % 16;
-        ${scores}[scores0 + i * 64 + j] = unitReaders[i] * unitKeys[j] * results[256 * subgroup + ${32 * n} + lane];
-      }`,
-      )}
-    }
+    ${times(
+      AT_ONCE,
+      (n) => `if (tile0 + ${n} < ${TILES}) {
+      let reader = readerOf(tile0 + ${n});
+      let i = 16 * reader + local / 16;
+      let j = 16 * (tile0 + ${n} - reader * (reader - 1) / 2) + local % 16;
+      ${scores}[scores0 + i * 64 + j] = unitReaders[i] * unitKeys[j] * results[${256 * n} + local];
+    }`,
+    )}
     workgroupBarrier();
   }`;
+  const sumGates = (part: string): string => `
+  ${times(4, (c) => `results[subgroup * 128 + ${32 * c} + lane] = ${part}[${c}];`)}
+  workgroupBarrier();
+  ${times(SUBGROUPS, (block) => `sum.${part === 'whole' ? 'x' : 'y'} += results[${128 * block} + local % 128];`)}
+  workgroupBarrier();`;
 
   return `${mixedCommon}
 
-/** Of blocks 1 to 3. */
-var<workgroup> readers: array<f16, ${3 * ROWS * stride}>;
-/** Of each pair of blocks. */
-var<workgroup> keys: array<f16, ${TILES * ROWS * stride}>;
+/** Of tiles 1 to 3. */
+var<workgroup> readers: array<f16, ${3 * tileHalves}>;
+/** Of each pair of tiles; before, two tiles of late blocks' readers and two of early blocks' keys. */
+var<workgroup> keys: array<f16, ${TILES * tileHalves}>;
 /** Of whole blocks, by channel. */
-var<workgroup> blockDecays: array<vec4f, ${4 * quads}>;
-/** Of whole blocks the gates' sums, whole numbers and fractions; then fragments on their way. */
-var<workgroup> results: array<f32, 1024>;
-/** What rows were divided by. */
+var<workgroup> blockDecays: array<vec4f, ${SUBGROUPS * quads}>;
+/** Sums of gates, then fragments, on their way. */
+var<workgroup> results: array<f32, ${AT_ONCE * FRAGMENT ** 2}>;
+/** What rows were divided by; in the middle of their tile. */
 var<workgroup> unitReaders: array<f32, 64>;
 var<workgroup> unitKeys: array<f32, 64>;
+var<workgroup> unitMiddles: array<f32, 64>;
 
-@compute @workgroup_size(128)
+fn readerOf(pair: u32) -> u32 {
+  return 1 + u32(pair > 0) + u32(pair > 2);
+}
+
+@compute @workgroup_size(${INVOCATIONS})
 fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
   let chunk = chunks[group.z];
   if (chunk.tokens == 0) {
@@ -136,7 +233,9 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let head = group.y;
   let subgroup = local / 32;
   let lane = local % 32;
-  let first = 16 * subgroup;
+  let first = ${ROWS} * subgroup;
+  let tile = subgroup / 2;
+  let isLate = subgroup % 2 == 1;
   let quad = min(lane, ${quads - 1});
   let isChannel = lane < ${quads};
   let scores0 = (group.z * sizes.heads + head) * 4096;
@@ -160,73 +259,39 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     blockDecay *= decay${j};
   }`,
   )}
-  ${times(
-    4,
-    (c) => `results[subgroup * 256 + ${c} * 32 + lane] = whole[${c}];
-  results[subgroup * 256 + ${4 + c} * 32 + lane] = fraction[${c}];`,
-  )}
   if (isChannel) {
     blockDecays[subgroup * ${quads} + quad] = blockDecay;
   }
-  workgroupBarrier();
+  // An invocation's number is a component's and a lane's.
+  var sum = vec2f();
+  ${sumGates('whole')}
+  ${sumGates('fraction')}
+  if (local < 128 && lane < ${quads}) {
+    let carry = ceil(sum.y);
+    sums[((chunk.start + chunk.tokens - 1) * sizes.heads + head) * ${dk} + 4 * lane + subgroup] = sum + vec2f(carry, -carry);
+  }
   var toStart = vec4f(1);
   var toEnd = vec4f(1);
-  for (var block = 0u; block < 4; block++) {
+  for (var block = 0u; block < ${SUBGROUPS}; block++) {
     let between = blockDecays[block * ${quads} + quad];
     toStart *= select(vec4f(1), between, block < subgroup);
     toEnd *= select(vec4f(1), between, block > subgroup);
   }
-  // An invocation's number is a component's and a lane's.
-  if (lane < ${quads}) {
-    var sum = vec2f();
-    ${times(4, (block) => `sum += vec2f(results[${256 * block} + local], results[${256 * block + 128} + local]);`)}
-    let carry = ceil(sum.y);
-    sums[((chunk.start + chunk.tokens - 1) * sizes.heads + head) * ${dk} + 4 * lane + subgroup] = sum + vec2f(carry, -carry);
-  }
+  // Of the other block of the tile, where that lies between this one and the tile's border.
+  let other = blockDecays[(subgroup ^ 1) * ${quads} + quad];
+  let beforeBlock = select(vec4f(1), other, isLate);
+  let afterBlock = select(other, vec4f(1), isLate);
 
   ${readOwnBlock('q', 'readQ', 'scores')}
-  {
-    var suffix = vec4f(1);
-    ${backwards
-      .map(
-        (j) => `{
-      let key = key${j} * suffix;
-      let unit = unitOf(subgroupMax(largestOf(key)));
-      if (lane == 0) {
-        unitKeys[first + ${j}] = unit;
-      }
-      if (isChannel && first + ${j} < chunk.tokens) {
-        writtenK[${rowAt(`${j}`)}] = toEnd * key;
-      }
-      suffix *= decay${j};
-    }`,
-      )
-      .join('\n')}
-  }
-  workgroupBarrier();
-  if (isChannel) {
-    var between = vec4f(1);
-    for (var reader = subgroup + 1; reader < 4; reader++) {
-      let place = (reader * (reader - 1) / 2 + subgroup) * ${ROWS * stride} + 4 * lane;
-      var suffix = between;
-      ${backwards
-        .map(
-          (
-            j,
-          ) => `${putHalves('keys', `place + ${j * stride}`, `inverseOf(unitKeys[first + ${j}]) * key${j} * suffix`)}
-      suffix *= decay${j};`,
-        )
-        .join('\n')}
-      between *= blockDecays[reader * ${quads} + quad];
-    }
-  }
-  workgroupBarrier();
-  ${readOtherBlocks('scores')}
+  ${writeMiddle(writeRest)}
+  ${readOtherBlock('scores')}
+  ${readOtherTiles('scores')}
   ${
     keysRead
       ? `${readOwnBlock('k', 'readK', 'keyScores')}
-  workgroupBarrier();
-  ${readOtherBlocks('keyScores')}`
+  ${writeMiddle(() => '')}
+  ${readOtherBlock('keyScores')}
+  ${readOtherTiles('keyScores')}`
       : ''
   }
 }`;

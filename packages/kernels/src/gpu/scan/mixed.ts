@@ -242,10 +242,10 @@ export const mixedPull = (
     parts: [() => mixedPullWgsl({ toEnd: to === 'end', strict, weakened, adds })],
     bindings: {
       scores: read(scores, 'vec4f'),
-      y: read(y, 'vec2f'),
-      logDecay: read('logDecay', 'vec2f'),
+      y: read(y),
+      logDecay: read('logDecay'),
       ...(strengths !== undefined && { strengths: read(strengths) }),
-      z: written(z, 'vec2f'),
+      z: written(z),
     },
     told: { to, scoreScale: scale },
     workgroups: [tilesOf(sizes.dk), sizes.heads, sizes.chunks],
