@@ -10,6 +10,7 @@ import {
 import { joinRows } from '../join-rows/index.ts';
 import { nameOf } from '../split-columns/gpu.ts';
 import { splitMap } from '../split-columns/index.ts';
+import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -17,7 +18,7 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>
   name: 'LinearBackward',
   outputs: ['dx', 'dWeight', 'dBias'],
   portable: portable.backward,
-  kernels: wasm.backward,
+  kernels: { ...wasm.backward, ...gpu.backward },
 });
 
 const gradients = (inputs: portable.Inputs, dy: Tensor) => {
@@ -29,7 +30,7 @@ const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   name: 'Linear',
   outputs: ['y'],
   portable: portable.forward,
-  kernels: wasm.forward,
+  kernels: { ...wasm.forward, ...gpu.forward },
   gradient: ({ inputs, grads }) => gradients(inputs, grads.y),
 });
 
@@ -52,7 +53,7 @@ export function linear({ x, weight, bias }: { x: Tensor; weight: Tensor; bias?: 
 /** The map with its columns taken apart. */
 const splitOp = splitMap<portable.Inputs>({
   name: 'Linears',
-  forward: (inputs) => portable.forward(inputs).y,
+  forward: (inputs) => forwardOp(inputs, {}).y,
   gradient: gradients,
 });
 
