@@ -191,8 +191,12 @@ function matchLeaves(
   const trees = { grads: flatten(grads), 'state.m': flatten(m), 'state.v': flatten(v) };
   for (const [name, tree] of Object.entries(trees)) {
     for (const [path, param] of Object.entries(leaves)) {
-      checkPath(tree[path] !== undefined, name, `there is no tensor for "${path}".`);
-      checkShapes('adamW.update', { [`${name}: ${path}`]: [tree[path], param.shape] });
+      const leaf = tree[path];
+      checkPath(leaf !== undefined, name, `there is no tensor for "${path}".`);
+      // The text of what is asked for is written only where it is needed: there are hundreds of leaves in every step.
+      if (String(leaf?.shape) !== String(param.shape)) {
+        checkShapes('adamW.update', { [`${name}: ${path}`]: [leaf, param.shape] });
+      }
     }
     for (const path of Object.keys(tree)) checkPath(path in leaves, name, `there is no parameter "${path}".`);
   }

@@ -66,7 +66,8 @@ export const step = gpuKernel<Inputs, Attrs>(
           ...group.flatMap(({ index }) => buffers.map((name) => `${name}${index}`)),
           ...(isScaled ? ['gradScale'] : []),
         ],
-        uniforms: group.flatMap((member) => uniformsOf(member, settings[member.index] as Settings)),
+        uniformsOfCall: ({ settings: own }: Attrs) =>
+          group.flatMap((member) => uniformsOf(member, own[member.index] as Settings)),
         workgroups: [packGroups(Math.max(...group.map(({ count }) => count))), group.length],
       }));
     };
@@ -89,7 +90,11 @@ export const step = gpuKernel<Inputs, Attrs>(
       ],
     };
   },
-  { isPerCall: true },
+  {
+    // The settings change with every step.
+    planned: ({ settings, isInPlace }) => [settings.length, isInPlace],
+    asksForOwners: ({ isInPlace }) => isInPlace,
+  },
 );
 
 const uniformsOf = ({ count }: Member, own: Settings): Uniform[] => [

@@ -22,7 +22,7 @@ import { settleChecks, throwFailed } from './checks.ts';
 import { sayOnce } from './fallback.ts';
 import type { GpuOutput, GpuPlan } from './kernel.ts';
 import { isCompilingAhead, compileAhead, probe, type Compiled } from './pipelines.ts';
-import { compileSteps, keptPlan, planKey, prepare, type Prepared, type Step } from './plans.ts';
+import { compileSteps, hasUniforms, keptPlan, planKey, prepare, type Prepared, type Step } from './plans.ts';
 
 export interface PlanCall<I extends OpInputs, Attrs> {
   /** Shapes of the inputs that are present. */
@@ -56,9 +56,11 @@ interface TfjsWebGpu {
   read(dataId: object): Promise<unknown>;
 }
 
-export interface GpuKernelOptions {
-  /** The plan depends on whose the inputs are, or on numbers that are others at every call: it is made anew each time. */
-  readonly isPerCall?: boolean;
+export interface GpuKernelOptions<Attrs> {
+  /** The attributes that the plan depends on, where others only change what `uniformsOfCall` gives. Default: all. */
+  readonly planned?: (attrs: Attrs) => unknown;
+  /** The plan depends on `isSole`. */
+  readonly asksForOwners?: (attrs: Attrs) => boolean;
 }
 
 /**
@@ -66,14 +68,13 @@ export interface GpuKernelOptions {
  *
  * @param makePlan the dispatches for these shapes. Where they cannot be done, the reason, e.g. `heads are wider than 256`, which is
  *   told once, or `undefined` where there is nothing to tell; then the portable form runs. Tensors without elements cannot be bound,
- *   so it is not asked about them. It is a function of shapes, attributes and device alone, and asked once for each, unless it is said
- *   to be per call.
+ *   so it is not asked about them. It is a function of shapes, attributes and device alone, and asked once for each.
  * @throws MnemixError `backend` for a tensor beyond what the device holds, `kernel` for an invalid kernel, `lost` after the device
  *   was lost; no tensor is left behind
  */
 export function gpuKernel<I extends OpInputs, Attrs>(
   makePlan: (call: PlanCall<I, Attrs>, isSole: IsSole<I>) => GpuPlan | string | undefined,
-  { isPerCall = false }: GpuKernelOptions = {},
+  { planned = (attrs) => attrs, asksForOwners = () => false }: GpuKernelOptions<Attrs> = {},
 ): Partial<Record<BackendName, BackendKernel<I, Attrs>>> {
   return {
     webgpu: ({ op, inputs, attrs, backend }) => {
@@ -84,31 +85,40 @@ export function gpuKernel<I extends OpInputs, Attrs>(
       throwFailed(device);
       if (areStockKernelsWanted()) return undefined;
       const given = Object.entries(inputs) as [string, TensorInfo][];
-      const make = (): Prepared =>
+      const sole = asksForOwners(attrs) ? soleInputs(gpu, given) : undefined;
+      const key = planKey(given, planned(attrs)) + (sole ? Array.from(sole).join() : '');
+      const prepared = keptPlan(device, makePlan, key, () =>
         prepare(device, op, given, () => {
           const shapes = Object.fromEntries(given.map(([name, { shape }]) => [name, shape]));
           const call = { shapes, attrs, device, precision: precisionOf(backend) };
-          return makePlan(call as unknown as PlanCall<I, Attrs>, (input) =>
-            isSole(gpu, inputs[input], given),
-          );
-        });
-      const prepared = isPerCall ? make() : keptPlan(device, makePlan, planKey(given, attrs), make);
-      if (prepared.plan) return runPlan(gpu, op, prepared, new Map(given));
+          return makePlan(call as unknown as PlanCall<I, Attrs>, (input) => sole?.has(input) ?? false);
+        }),
+      );
+      if (prepared.plan) return runPlan(gpu, op, prepared, attrs, new Map(given));
       if (prepared.obstacle !== undefined) sayOnce(device, op, prepared.obstacle);
       return undefined;
     },
   };
 }
 
-function isSole(gpu: TfjsWebGpu, { dataId }: TensorInfo, given: readonly [string, TensorInfo][]): boolean {
-  const isOnce = given.filter(([, tensor]) => tensor.dataId === dataId).length === 1;
-  return isOnce && gpu.refCount(dataId) === 1 && !gpu.tensorMap.get(dataId).external;
+/** The names of those whose buffer no other tensor shares, neither among them nor elsewhere. */
+function soleInputs(gpu: TfjsWebGpu, given: readonly (readonly [string, TensorInfo])[]): Set<string> {
+  const names = new Map<object, string>();
+  for (const [name, { dataId }] of given) names.set(dataId, names.has(dataId) ? '' : name);
+  const isSole = ([dataId, name]: readonly [object, string]): boolean =>
+    name !== '' && gpu.refCount(dataId) === 1 && !gpu.tensorMap.get(dataId).external;
+  return new Set(
+    Array.from(names)
+      .filter(isSole)
+      .map(([, name]) => name),
+  );
 }
 
 function runPlan(
   gpu: TfjsWebGpu,
   op: string,
   { plan, steps }: Extract<Prepared, { steps: unknown }>,
+  attrs: unknown,
   tensors: Map<string, TensorInfo>,
 ): TensorInfo[] {
   const { device } = gpu;
@@ -119,7 +129,7 @@ function runPlan(
       return info;
     });
   if (isCompilingAhead(device)) {
-    for (const { kernel, uniforms } of steps) compileAhead(device, kernel, uniforms !== undefined);
+    for (const step of steps) compileAhead(device, step.kernel, hasUniforms(step));
     return make(plan.outputs);
   }
   // Pipelines first: one that is known to be invalid throws before there is anything to clean up.
@@ -133,7 +143,7 @@ function runPlan(
       if (over !== undefined) moveBuffer(gpu, tensors, over, name);
     }
     for (const { dataId } of tensors.values()) gpu.uploadToGPU(dataId);
-    for (const step of steps) record(gpu, step, tensors);
+    for (const step of steps) record(gpu, step, attrs, tensors);
   } catch (error) {
     for (const { dataId } of outputs) gpu.disposeData(dataId);
     throw error;
@@ -164,17 +174,15 @@ function describeUse(op: string, inputs: ReadonlyMap<string, TensorInfo>): () =>
   };
 }
 
-function record(gpu: TfjsWebGpu, step: Step, tensors: ReadonlyMap<string, TensorInfo>): void {
-  const { kernel, buffers, uniforms, workgroups, flops } = step;
+function record(gpu: TfjsWebGpu, step: Step, attrs: unknown, tensors: ReadonlyMap<string, TensorInfo>): void {
+  const { kernel, buffers, workgroups, flops } = step;
   const compiled = step.compiled as Compiled;
   const used = buffers.map((name) => tensors.get(name) ?? missingTensor(kernel.name, name));
   const resources: GPUBufferBinding[] = used.map(({ dataId }) => ({
     buffer: gpu.tensorMap.get(dataId).resource as GPUBuffer,
   }));
-  if (uniforms) {
-    step.uniformBinding ??= gpu.makeUniforms(uniforms.map(({ type, value }) => ({ type, data: [value] })));
-    resources.push(step.uniformBinding);
-  }
+  const uniforms = uniformsOf(gpu, step, attrs);
+  if (uniforms) resources.push(uniforms);
   const encode = (pass: GPUComputePassEncoder): void => {
     pass.setPipeline(compiled.pipeline);
     pass.setBindGroup(0, bindGroupOf(gpu.device, compiled, resources));
@@ -199,9 +207,39 @@ function record(gpu: TfjsWebGpu, step: Step, tensors: ReadonlyMap<string, Tensor
   if (timed) gpu.endComputePassEncoder();
   gpu.computePassEncoder ??= (gpu.commandEncoder as GPUCommandEncoder).beginComputePass(timed);
   encode(gpu.computePassEncoder);
+  step.recording = gpu.commandEncoder;
   if (timed) gpu.endComputePassEncoder();
   gpu.dispatchCountInPass++;
   if (gpu.dispatchCountInPass >= env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE')) submitRecorded(gpu);
+}
+
+/** Uniforms that stay are one buffer for all that have the same; those that change are written into the step's own. */
+function uniformsOf(gpu: TfjsWebGpu, step: Step, attrs: unknown): GPUBufferBinding | undefined {
+  const { uniforms, uniformsOfCall } = step;
+  if (!uniformsOfCall) {
+    if (!uniforms) return undefined;
+    step.uniformBinding ??= gpu.makeUniforms(uniforms.map(({ type, value }) => ({ type, data: [value] })));
+    return step.uniformBinding;
+  }
+  const fields = uniformsOfCall(attrs as never);
+  const { written } = step;
+  if (step.uniformBinding && written && fields.every(({ value }, i) => value === written[i])) {
+    return step.uniformBinding;
+  }
+  // The host writes before all that is recorded: what still waits for the numbers of another call goes first.
+  if (step.recording && step.recording === gpu.commandEncoder) submitRecorded(gpu);
+  const words = new Uint32Array(fields.length);
+  const floats = new Float32Array(words.buffer);
+  fields.forEach(({ type, value }, i) => ((type === 'float32' ? floats : words)[i] = value));
+  step.written = fields.map(({ value }) => value);
+  step.uniformBinding ??= {
+    buffer: gpu.device.createBuffer({
+      size: words.byteLength,
+      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.UNIFORM,
+    }),
+  };
+  gpu.device.queue.writeBuffer(step.uniformBinding.buffer, 0, words);
+  return step.uniformBinding;
 }
 
 function missingTensor(kernel: string, name: string): never {

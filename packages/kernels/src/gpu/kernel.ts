@@ -34,6 +34,8 @@ export interface GpuDispatch {
   readonly buffers: readonly string[];
   /** In the order of the struct's fields. */
   readonly uniforms?: readonly Uniform[];
+  /** In place of `uniforms`, numbers that change from call to call while the plan stays: of the attributes of each call. */
+  readonly uniformsOfCall?: (attrs: never) => readonly Uniform[];
   readonly workgroups: readonly [x: number, y?: number, z?: number];
   /** Floating-point operations, a multiply-add being two: for profiles. */
   readonly flops?: number;

@@ -9,7 +9,13 @@ import { pipelineOf, type Compiled } from './pipelines.ts';
 export interface Step extends GpuDispatch {
   compiled?: Compiled;
   uniformBinding?: GPUBufferBinding;
+  /** Of uniforms that change: what was written last, and the recording that was the last to use it. */
+  written?: readonly number[];
+  recording?: object | null;
 }
+
+export const hasUniforms = ({ uniforms, uniformsOfCall }: GpuDispatch): boolean =>
+  uniforms !== undefined || uniformsOfCall !== undefined;
 
 /** A plan that has been looked at; or why there is none, if there is anything to tell. */
 export type Prepared =
@@ -43,7 +49,7 @@ export function prepare(
 /** The pipelines of all steps, before anything is dispatched: one that is known to be invalid throws. */
 export function compileSteps(device: GPUDevice, steps: readonly Step[], describeUse: () => string): void {
   for (const step of steps) {
-    step.compiled ??= pipelineOf(device, step.kernel, step.uniforms !== undefined, describeUse);
+    step.compiled ??= pipelineOf(device, step.kernel, hasUniforms(step), describeUse);
   }
 }
 

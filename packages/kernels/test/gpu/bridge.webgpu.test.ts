@@ -14,8 +14,8 @@ import {
   type Tensor,
 } from '@mnemix/tensor';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { gpuKernel } from '../../src/gpu/bridge.ts';
-import type { GpuPlan } from '../../src/gpu/kernel.ts';
+import { gpuKernel, type PlanCall } from '../../src/gpu/bridge.ts';
+import { f32, u32, type GpuPlan } from '../../src/gpu/kernel.ts';
 import { sumRows } from '../../src/gpu/sum-rows.ts';
 import { scaleOp } from './scale-op.ts';
 
@@ -54,6 +54,56 @@ describeOnWebgpu('the GPU bridge', (backend) => {
       expect(await values(x)).toEqual([i, i + 1, i + 2]);
       x.dispose();
     }
+  });
+
+  it('makes a plan once for the same shapes and attributes, and again for others', () => {
+    const change = vi.fn((plan: GpuPlan) => plan);
+    const op = scaleOp('TestPlanned', { change });
+    tidy(() => {
+      for (const factor of [2, 2, -0, 0, Infinity, NaN, 2]) op({ x: tensor([1, 2]) }, { factor });
+      op({ x: tensor([1]) }, { factor: 2 });
+    });
+    expect(change).toHaveBeenCalledTimes(6);
+  });
+
+  it('gives each call its own numbers where they change and the plan does not', async () => {
+    const makePlan = vi.fn(
+      ({ shapes: { x: shape } }: PlanCall<{ x: Tensor }, { factor: number }>): GpuPlan => ({
+        outputs: { y: { shape } },
+        dispatches: [
+          {
+            kernel: {
+              name: 'TestChanging',
+              wgsl: `
+                struct Uniforms { count: u32, factor: f32 }
+                @group(0) @binding(0) var<storage, read> x: array<f32>;
+                @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+                @group(0) @binding(2) var<uniform> u: Uniforms;
+                @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+                  if (id.x < u.count) { y[id.x] = u.factor * x[id.x]; }
+                }`,
+              bindings: ['read', 'write'],
+            },
+            buffers: ['x', 'y'],
+            uniformsOfCall: ({ factor }: { factor: number }) => [u32(shape[0] as number), f32(factor)],
+            workgroups: [1],
+          },
+        ],
+      }),
+    );
+    const op = defineOp<{ x: Tensor }, { y: Tensor }, { factor: number }>({
+      name: 'TestChanging',
+      outputs: ['y'],
+      portable: ({ x }, { factor }) => ({ y: mul(x, factor) }),
+      kernels: gpuKernel(makePlan, { planned: () => undefined }),
+    });
+    const x = tensor([1, 2]);
+    // Once while it is not proven, and once when it is.
+    for (let i = 0; i < 2; i++) {
+      const made = [2, 3, 3, -1, 2].map((factor) => [factor, op({ x }, { factor }).y] as const);
+      for (const [factor, y] of made) expect(await values(y)).toEqual([factor, 2 * factor]);
+    }
+    expect(makePlan).toHaveBeenCalledTimes(1);
   });
 
   it('compiles a pipeline for each value of a constant', async () => {
