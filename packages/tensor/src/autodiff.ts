@@ -1,6 +1,7 @@
 // Gradients over parameter trees, and the two ways to keep something out of them.
 import { engine, keep, zerosLike, type Scalar, type Tensor } from '@tensorflow/tfjs-core';
 import { checkShapes } from './errors.ts';
+import { sharingZeros } from './shared-zeros.ts';
 import { leaves, mapTree, type TensorTree } from './tree.ts';
 
 /**
@@ -59,11 +60,8 @@ export function valueAndGrad<P extends TensorTree, Aux extends TensorTree = unde
         return result.value;
       };
       try {
-        const { value, grads } = engine().gradients<Tensor>(
-          forward,
-          inputs,
-          undefined as unknown as Tensor,
-          true,
+        const { value, grads } = sharingZeros(() =>
+          engine().gradients<Tensor>(forward, inputs, undefined as unknown as Tensor, true),
         );
         const released = mapTree(aux, (leaf) => leaf.clone());
         let next = 0;

@@ -1,12 +1,10 @@
 // Fused operations: one name, a portable form in tensor ops, faster kernels where a backend has them, one gradient.
 import {
   engine,
-  fill,
   getKernel,
   registerGradient,
   registerKernel,
   tidy,
-  zeros,
   type KernelFunc,
   type NamedAttrMap,
   type NamedTensorMap,
@@ -16,6 +14,7 @@ import {
 import { noGrad } from './autodiff.ts';
 import { precisionOf, type Precision } from './backend/webgpu-precision.ts';
 import { checkDtype, MnemixError } from './errors.ts';
+import { zerosOf } from './shared-zeros.ts';
 
 /** Named tensors that go into an op; optional ones may be absent. */
 export type OpInputs = Record<string, Tensor | undefined>;
@@ -201,14 +200,6 @@ interface TapeNode {
   readonly saved: readonly Tensor[];
   gradient: (dys: readonly (Tensor | undefined)[]) => Record<string, () => Tensor>;
 }
-
-/** Zeros of more bytes are rather made on a device than brought there: in a language model, those of all layers' last states. */
-const MOST_UPLOADED = 2 ** 16;
-
-const zerosOf = ({ shape, size, dtype }: Tensor): Tensor =>
-  currentBackend() === 'webgpu' && 4 * size > MOST_UPLOADED
-    ? fill(shape, 0, dtype as 'float32')
-    : zeros(shape, dtype);
 
 function missingGradient(op: string, input: string): never {
   throw new MnemixError({
