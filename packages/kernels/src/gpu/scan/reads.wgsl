@@ -20,15 +20,40 @@ fn outerWidth() -> u32 {
   return select(sizes.valueWidth, sizes.keyWidth, transposed);
 }
 
-/** x_i, decayed; with a gate for each channel x comes decayed, or all decay is left to pull.wgsl. */
+/** With one gate for all channels: of tokens, the decay to the border, and b. */
+var<workgroup> borderDecays: array<f32, tile>;
+var<workgroup> tokenSums: array<vec2f, tile>;
+
+fn keepDecays(chunk: Chunk, head: u32, local: u32) {
+  if (gate == scalarGate) {
+    if (local < tile) {
+      let known = min(local, chunk.tokens - 1);
+      borderDecays[local] = borderDecay(chunk, known, head);
+      tokenSums[local] = sumThrough(chunk, i32(known), head);
+    }
+    workgroupBarrier();
+  }
+}
+
+/** x_i, not decayed yet; with a gate for each channel x comes decayed, or all decay is left to pull.wgsl. */
 fn readX(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
   let known = min(token, chunk.tokens - 1);
-  var scale = sizes.stateScale;
-  if (gate == scalarGate) {
-    scale *= borderDecay(chunk, known, head);
-  }
   let x = xAt((chunk.start + known) * sizes.heads + head, column);
-  return select(vec4f(), scale * x, token < chunk.tokens);
+  return select(vec4f(), sizes.stateScale * x, token < chunk.tokens);
+}
+
+/** Of 4 tokens from `token` on, inner index by inner index. */
+fn decayed(x: mat4x4f, token: u32) -> mat4x4f {
+  if (gate != scalarGate) {
+    return x;
+  }
+  let decays = vec4f(
+    borderDecays[token],
+    borderDecays[token + 1],
+    borderDecays[token + 2],
+    borderDecays[token + 3],
+  );
+  return mat4x4f(decays * x[0], decays * x[1], decays * x[2], decays * x[3]);
 }
 
 fn readState(chunkIndex: u32, head: u32, key: u32, value: u32) -> vec4f {
@@ -43,13 +68,13 @@ fn readScores(chunk: Chunk, chunkIndex: u32, head: u32, row: u32, column: u32) -
   var values = sizes.scoreScale * scores[((chunkIndex * sizes.heads + head) * tile + row) * quads + column / 4];
   if (gate == scalarGate) {
     let last = min(row, chunk.tokens - 1);
-    let reader = sumThrough(chunk, i32(last), head);
+    let reader = tokenSums[last];
     let known = min(writers, vec4u(last));
     values *= vec4f(
-      decayBetween(reader, sumThrough(chunk, i32(known.x), head)),
-      decayBetween(reader, sumThrough(chunk, i32(known.y), head)),
-      decayBetween(reader, sumThrough(chunk, i32(known.z), head)),
-      decayBetween(reader, sumThrough(chunk, i32(known.w), head)),
+      decayBetween(reader, tokenSums[known.x]),
+      decayBetween(reader, tokenSums[known.y]),
+      decayBetween(reader, tokenSums[known.z]),
+      decayBetween(reader, tokenSums[known.w]),
     );
   }
   return select(vec4f(), values, (writers <= vec4u(row)) & vec4<bool>(row < chunk.tokens));
@@ -143,11 +168,13 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
 
   // Each slice is on its way while the one before is multiplied.
   var next = stateSlices(chunk, group.z, head, column0, local, 0);
+  keepDecays(chunk, head, local);
   for (var first = 0u; first < innerWidth(); first += depth) {
+    let a = decayed(next.a, 4 * inner.x);
     if (transposed) {
-      keepSlices(local, next.a, inner, next.b, inner);
+      keepSlices(local, a, inner, next.b, inner);
     } else {
-      keepSlices(local, next.a, inner, next.b, edge);
+      keepSlices(local, a, inner, next.b, edge);
     }
     if (first + depth < innerWidth()) {
       next = stateSlices(chunk, group.z, head, column0, local, first + depth);

@@ -5,14 +5,36 @@
 const hasInitial = 1u;
 const fromLast = 2u;
 
+/** With one gate for all channels: of a chunk's tokens, to the border. */
+var<workgroup> borderDecays: array<f32, tile>;
+
+fn keepDecays(chunk: Chunk, head: u32, local: u32) {
+  if (gate == scalarGate) {
+    if (local < tile) {
+      borderDecays[local] = borderDecay(chunk, min(local, chunk.tokens - 1), head);
+    }
+    workgroupBarrier();
+  }
+}
+
+/** Not decayed yet, or, with a gate for each channel, already. */
 fn readX(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
   let known = min(token, chunk.tokens - 1);
-  var scale = sizes.stateScale;
-  if (gate == scalarGate) {
-    scale *= borderDecay(chunk, known, head);
-  }
   let x = xAt((chunk.start + known) * sizes.heads + head, column);
-  return select(vec4f(), scale * x, token < chunk.tokens);
+  return select(vec4f(), sizes.stateScale * x, token < chunk.tokens);
+}
+
+/** Of 4 tokens from `token` on. */
+fn decayed(x: mat4x4f, token: u32) -> mat4x4f {
+  if (gate != scalarGate) {
+    return x;
+  }
+  return mat4x4f(
+    borderDecays[token] * x[0],
+    borderDecays[token + 1] * x[1],
+    borderDecays[token + 2] * x[2],
+    borderDecays[token + 3] * x[3],
+  );
 }
 
 fn readY(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
@@ -87,6 +109,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     // Each slice is on its way while something else is done; behind the chunk's last token there are zeros.
     var a = blockX(chunk, head, 4 * at.y, row0 + 4 * at.x);
     var b = blockY(chunk, head, 4 * at.y, column0 + 4 * at.x);
+    keepDecays(chunk, head, local);
     for (var part = 0u; part < parts; part++) {
       leave(index, head, tile0 + placeOf(local, part), partOf(part));
     }
@@ -96,7 +119,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       }
     }
     for (var first = 0u; first < chunk.tokens; first += depth) {
-      keepSlices(local, a, at, b, at);
+      keepSlices(local, decayed(a, first + 4 * at.y), at, b, at);
       if (first + depth < chunk.tokens) {
         a = blockX(chunk, head, first + depth + 4 * at.y, row0 + 4 * at.x);
         b = blockY(chunk, head, first + depth + 4 * at.y, column0 + 4 * at.x);
