@@ -4,6 +4,7 @@ import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
 import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
+import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
@@ -70,7 +71,7 @@ export const forwardPlan = ({
     outputs,
     scratch: {
       ...tableScratch(sizes),
-      ...scratch.transitions,
+      ...transitionScratch(sizes),
       a: scratch.keys,
       y: scratch.values,
       scores: scratch.planes,
@@ -156,7 +157,7 @@ export const gradientPlan = ({
     outputs,
     scratch: {
       ...tableScratch(sizes),
-      ...scratch.transitions,
+      ...transitionScratch(sizes),
       a: scratch.keys,
       y: scratch.values,
       scores: scratch.planes,

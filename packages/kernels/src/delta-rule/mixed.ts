@@ -8,6 +8,7 @@ import {
   mixedSolveScratch,
 } from '../gpu/scan/low-rank/mixed.ts';
 import { FEW_TOKENS } from '../gpu/scan/low-rank/recurrent.ts';
+import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import {
   mixedGateGradient,
   mixedPull,
@@ -52,6 +53,7 @@ const begin = (
     scratch: {
       ...tableScratch(sizes),
       ...mixedSolveScratch(sizes),
+      ...transitionScratch(sizes),
       ...mixedStatesScratch(sizes, 'states'),
       ...(isVector && mixedVectorScratch(sizes, { rows: k, keysRead: true })),
     },
@@ -70,7 +72,7 @@ export const mixedForward = (sizes: ScanSizes, shapes: Shapes, scale: number): P
     dispatches: [
       ...dispatches,
       mixedSolve(sizes, { ...common, ...keys, y: 'v' }),
-      mixedLowRankStates(sizes, {
+      ...mixedLowRankStates(sizes, {
         initial: shapes.initialState && 'initialState',
         states: 'states',
         last: 'state',
@@ -114,7 +116,7 @@ export const mixedGradient = (
     },
     dispatches: [
       ...dispatches,
-      mixedStates(sizes, {
+      ...mixedStates(sizes, {
         x: keys.writes,
         y: 'corrected',
         initial,
@@ -134,7 +136,7 @@ export const mixedGradient = (
         scoreScale: scale,
       }),
       mixedSolve(sizes, { ...common, ...keys, y: 'dWritten', reads: { q: keys.q, dO: 'dO', scale } }),
-      mixedLowRankStates(sizes, {
+      ...mixedLowRankStates(sizes, {
         initial: 'dState',
         states: 'dStates',
         last: 'dInitialState',

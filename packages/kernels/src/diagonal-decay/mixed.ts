@@ -39,7 +39,7 @@ const begin = (sizes: ScanSizes, { k, initialState }: Shapes, last: string) => {
     },
     dispatches: [
       ...(isVector ? [...chunkTable({ ...sizes, gate: 'none' }), mixedVector(sizes)] : chunkTable(sizes)),
-      mixedStates(sizes, {
+      ...mixedStates(sizes, {
         x: writtenKeys,
         y: 'v',
         initial: initialState && 'initialState',
@@ -84,7 +84,7 @@ export const mixedGradient = (
     },
     dispatches: [
       ...dispatches,
-      mixedStates(sizes, {
+      ...mixedStates(sizes, {
         x: readQueries,
         y: 'dO',
         initial: 'dState',

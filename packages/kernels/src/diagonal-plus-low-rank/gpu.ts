@@ -3,6 +3,7 @@ import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import type { GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
 import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
+import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
@@ -56,7 +57,7 @@ const forwardPlan = ({
     outputs,
     scratch: {
       ...tableScratch(sizes),
-      ...scratch.transitions,
+      ...transitionScratch(sizes),
       y: scratch.values,
       scores: scratch.planes,
       system: scratch.system(false),
@@ -135,7 +136,7 @@ const gradientPlan = ({
     },
     scratch: {
       ...tableScratch(sizes),
-      ...scratch.transitions,
+      ...transitionScratch(sizes),
       y: scratch.values,
       scores: scratch.planes,
       system: scratch.system(true),

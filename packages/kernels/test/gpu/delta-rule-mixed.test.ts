@@ -22,6 +22,8 @@ interface Problem {
   readonly erase?: boolean;
   readonly eraseBeforeDecay?: boolean;
   readonly initial?: boolean;
+  /** Into segments of two chunks. */
+  readonly isCut?: boolean;
   readonly precision?: 'float32' | 'mixed';
   readonly on?: GPUDevice;
 }
@@ -35,6 +37,7 @@ function plansOf({
   erase = false,
   eraseBeforeDecay = false,
   initial = false,
+  isCut = false,
   precision = 'mixed',
   on = roomyDevice,
 }: Problem) {
@@ -57,6 +60,7 @@ function plansOf({
     maxLength: tokens,
     uniform: undefined,
     scale: 0.1,
+    segmentChunks: isCut ? 2 : undefined,
     eraseBeforeDecay,
   } as never;
   const call = { attrs, device: on, precision };
@@ -81,7 +85,14 @@ describe('the delta rule on matrix units', () => {
   ])('has valid texts for heads of %i × %i', async (dk, dv) => {
     for (const gate of ['none', 'scalar', 'vector'] as const) {
       for (const given of [true, false]) {
-        const { forward, backward } = plansOf({ dk, dv, gate, strengths: given, initial: given });
+        const { forward, backward } = plansOf({
+          dk,
+          dv,
+          gate,
+          strengths: given,
+          initial: given,
+          isCut: given,
+        });
         await expectValidTexts(device, forward);
         await expectValidTexts(device, backward);
       }
@@ -90,7 +101,9 @@ describe('the delta rule on matrix units', () => {
 
   it('hands on nothing that no dispatch has made', () => {
     for (const gate of ['none', 'scalar', 'vector'] as const)
-      for (const { dispatches, outputs, scratch } of Object.values(plansOf({ gate }))) {
+      for (const { dispatches, outputs, scratch } of [false, true].flatMap((isCut) =>
+        Object.values(plansOf({ gate, isCut })),
+      )) {
         const made = new Set<string>();
         const known = new Set(Object.keys({ ...outputs, ...scratch }));
         for (const { kernel, buffers } of dispatches) {

@@ -18,6 +18,8 @@ interface Problem {
   readonly dv?: number;
   readonly gate?: 'none' | 'scalar' | 'vector';
   readonly bonus?: boolean;
+  /** Into segments of two chunks. */
+  readonly isCut?: boolean;
   readonly precision?: 'float32' | 'mixed';
   readonly on?: GPUDevice;
 }
@@ -28,6 +30,7 @@ function plansOf({
   dv = 128,
   gate = 'none',
   bonus = false,
+  isCut = false,
   precision = 'mixed',
   on = roomyDevice,
 }: Problem) {
@@ -42,7 +45,15 @@ function plansOf({
     lengths: [1],
     rowSequence: [tokens],
   };
-  const attrs = { rows: tokens, count: 1, maxLength: tokens, uniform: true, scale: 0.1 } as never;
+  const segmentChunks = isCut ? 2 : undefined;
+  const attrs = {
+    rows: tokens,
+    count: 1,
+    maxLength: tokens,
+    uniform: true,
+    scale: 0.1,
+    segmentChunks,
+  } as never;
   const call = { attrs, device: on, precision };
   const seen = { ...shapes, dO: shapes.v, dState: [1, heads, dk, dv] };
   return {
@@ -64,7 +75,7 @@ describe('the diagonal-decay scan on matrix units', () => {
     [64, 64],
   ])('has valid texts for heads of %i × %i', async (dk, dv) => {
     for (const gate of ['none', 'scalar', 'vector'] as const) {
-      const { forward, backward } = plansOf({ dk, dv, gate });
+      const { forward, backward } = plansOf({ dk, dv, gate, isCut: true });
       await expectValidTexts(device, forward);
       await expectValidTexts(device, backward);
     }
@@ -72,7 +83,9 @@ describe('the diagonal-decay scan on matrix units', () => {
 
   it('hands on nothing that no dispatch has made', () => {
     for (const gate of ['none', 'scalar', 'vector'] as const)
-      for (const { dispatches, outputs, scratch } of Object.values(plansOf({ gate }))) {
+      for (const { dispatches, outputs, scratch } of [false, true].flatMap((isCut) =>
+        Object.values(plansOf({ gate, isCut })),
+      )) {
         const made = new Set<string>();
         const known = new Set(Object.keys({ ...outputs, ...scratch }));
         for (const { kernel, buffers } of dispatches) {

@@ -8,6 +8,7 @@ import { mixedReadsBytes, mixedReadsWgsl } from './mixed-reads-wgsl.ts';
 import { mixedStatesBytes, mixedStatesWgsl } from './mixed-states-wgsl.ts';
 import { MIXED_PULL_BYTES, mixedPullWgsl } from './mixed-pull-wgsl.ts';
 import { mixedVectorBytes, mixedVectorWgsl } from './mixed-vector-wgsl.ts';
+import { carry, walked, walkFlags } from './segments.ts';
 import { read, written } from './stage.ts';
 import { chunkStage, scoresOf, tilesOf, type Border, type ScanSizes } from './stages.ts';
 import passingWgsl from './passing.wgsl';
@@ -36,12 +37,13 @@ export function isForMixed({ dk, dv, gate }: ScanSizes, { limits, features }: GP
   );
 }
 
-/** States at the chunks' borders, of `name`. */
+/** States at the chunks' borders, of `name`; what leaves segments that are walked once more. */
 export const mixedStatesScratch = (
-  { chunks, heads, dk, dv }: ScanSizes,
+  { chunks, heads, dk, dv, segments }: ScanSizes,
   name: string,
 ): NonNullable<GpuPlan['scratch']> => ({
   [name]: { shape: [chunks, heads, mixedStateHalves({ dk, dv }) / 2] },
+  ...(segments && { leaving: { shape: [segments.most, heads, dk, dv] } }),
 });
 
 interface States {
@@ -55,26 +57,31 @@ interface States {
   readonly scale: number;
 }
 
-/** As `states` of stages.ts. */
-export const mixedStates = (
-  sizes: ScanSizes,
-  { x, y, initial, states, last, to, scale }: States,
-): GpuDispatch =>
-  chunkStage(sizes, {
-    name: `ScanStates mixed ${sizes.dk} ${sizes.dv}`,
-    heading: mixedHeading,
-    parts: [() => mixedStatesWgsl({ dk: sizes.dk, dv: sizes.dv })],
-    bindings: {
-      sequenceChunks: read('sequenceChunks', 'vec2u'),
-      x: read(x, 'vec4f'),
-      y: read(y, 'vec4f'),
-      initial: read(initial ?? x, 'vec2f'),
-      states: written(states, 'u32'),
-      last: written(last, 'vec2f'),
-    },
-    told: { to, stateScale: scale, extra: Number(initial !== undefined) + 2 * Number(to === 'start') },
-    workgroups: [sizes.dv / STATE_COLUMNS, sizes.heads, sizes.count],
-  });
+/** As `states` of stages.ts; but where sequences are cut, segments are walked once more from what enters them. */
+export const mixedStates = (sizes: ScanSizes, { x, y, to, scale, ...given }: States): GpuDispatch[] => {
+  const { dk, dv, heads, segments } = sizes;
+  const fromLast = to === 'start';
+  const walk = ({ walks, count, initial, last }: ReturnType<typeof walked>): GpuDispatch =>
+    chunkStage(sizes, {
+      name: `ScanStates mixed ${dk} ${dv}`,
+      heading: mixedHeading,
+      parts: [() => mixedStatesWgsl({ dk, dv })],
+      bindings: {
+        sequenceChunks: read(walks, 'vec2u'),
+        x: read(x, 'vec4f'),
+        y: read(y, 'vec4f'),
+        initial: read(initial ?? x, 'vec2f'),
+        states: written(given.states, 'u32'),
+        last: written(last, 'vec2f'),
+      },
+      told: { to, stateScale: scale, extra: walkFlags({ initial, fromLast }) },
+      workgroups: [dv / STATE_COLUMNS, heads, count],
+    });
+  const first = walked(sizes, given);
+  if (!segments) return [walk(first)];
+  const again = walk({ ...first, initial: 'entries', last: 'leaving' });
+  return [walk(first), ...carry(sizes, { ...given, fromLast }), again];
+};
 
 interface Reads {
   readonly x: string;

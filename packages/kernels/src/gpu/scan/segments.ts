@@ -109,7 +109,7 @@ export interface Carried extends Walk {
   readonly fromLast: boolean;
 }
 
-interface Passed extends Carried {
+export interface Passed extends Carried {
   /** [chunks, H, dk, dv]. */
   readonly states: string;
 }
@@ -121,7 +121,7 @@ export const passOn = (sizes: ScanSizes, { initial, last, states, fromLast }: Pa
 ];
 
 /** What enters each segment. */
-export function carry(sizes: ScanSizes, { initial, last, fromLast }: Omit<Passed, 'states'>): GpuDispatch[] {
+export function carry(sizes: ScanSizes, { initial, last, fromLast }: Carried): GpuDispatch[] {
   const { segments, heads, dk, dv, count, gate } = sizes;
   if (!segments) return [];
   const isGated = gate !== 'none';

@@ -2,8 +2,15 @@
 import type { GpuDispatch, GpuPlan } from '../../kernel.ts';
 import { isForMixed } from '../mixed.ts';
 import { mixedHeading, STATE_COLUMNS } from '../mixed-operands.ts';
-import { read, written } from '../stage.ts';
+import { carryByTransitions } from './segment-carry.ts';
+import { walked, walkFlags, type Passed } from '../segments.ts';
+import { read, written, type Stage } from '../stage.ts';
 import { chunkStage, type ScanSizes } from '../stages.ts';
+import {
+  mixedHomogeneousBytes,
+  mixedHomogeneousWgsl,
+  type MixedHomogeneous,
+} from './mixed-homogeneous-wgsl.ts';
 import { INVERSE_HALVES, stepHalves } from './mixed-operands.ts';
 import { mixedRecallBytes, mixedRecallWgsl } from './mixed-recall-wgsl.ts';
 import { mixedSolveBytes, mixedSolveWgsl } from './mixed-solve-wgsl.ts';
@@ -16,7 +23,12 @@ export const isForMixedLowRank = (sizes: ScanSizes, device: GPUDevice): boolean 
   isForMixed(sizes, device) &&
   device.limits.maxStorageBuffersPerShaderStage >= MOST_BUFFERS &&
   device.limits.maxComputeWorkgroupStorageSize >=
-    Math.max(mixedSolveBytes(sizes), mixedStatesBytes(sizes), mixedRecallBytes(sizes));
+    Math.max(
+      mixedSolveBytes(sizes),
+      mixedStatesBytes(sizes),
+      mixedHomogeneousBytes(sizes),
+      mixedRecallBytes(sizes),
+    );
 
 /** What `mixedSolve` makes. */
 export const mixedSolveScratch = ({ chunks, heads, dk, dv }: ScanSizes): NonNullable<GpuPlan['scratch']> => ({
@@ -77,29 +89,62 @@ interface States {
   readonly turned: boolean;
 }
 
-/** See mixed-states-wgsl.ts. */
-export const mixedLowRankStates = (
-  sizes: ScanSizes,
-  { initial, states, last, turned }: States,
-): GpuDispatch => {
+/** See mixed-states-wgsl.ts; where sequences are cut, ../segments.ts. */
+export const mixedLowRankStates = (sizes: ScanSizes, { turned, ...given }: States): GpuDispatch[] => {
   const { dk, dv } = sizes;
-  return chunkStage(sizes, {
+  const { walks, count, initial, last } = walked(sizes, given);
+  const walk = chunkStage(sizes, {
     name: `LowRank mixed states ${dk} ${dv}`,
     heading: mixedHeading,
     parts: [() => mixedStatesWgsl({ dk, dv })],
     bindings: {
-      sequenceChunks: read('sequenceChunks', 'vec2u'),
+      sequenceChunks: read(walks, 'vec2u'),
       transitions: read('transitions', 'f16'),
       transitionWords: read('transitions', 'u32'),
       additions: read('additions', 'u32'),
       initial: read(initial ?? 'additions', 'vec2f'),
-      states: written(states, 'u32'),
+      states: written(given.states, 'u32'),
       last: written(last, 'vec2f'),
     },
-    told: { extra: Number(initial !== undefined) + 2 * Number(turned) },
-    workgroups: [dv / STATE_COLUMNS, sizes.heads, sizes.count],
+    told: { extra: walkFlags({ initial, fromLast: turned }) },
+    workgroups: [dv / STATE_COLUMNS, sizes.heads, count],
   });
+  return [walk, ...mixedPassOn(sizes, { ...given, fromLast: turned })];
 };
+
+/** As `passOnByTransitions` of states.ts. */
+function mixedPassOn(sizes: ScanSizes, { states, ...carried }: Passed): GpuDispatch[] {
+  const { segments, dk, dv, heads } = sizes;
+  if (!segments) return [];
+  const homogeneous = (form: MixedHomogeneous, bindings: Stage['bindings']): GpuDispatch =>
+    chunkStage(sizes, {
+      name: `LowRank mixed ${form.walk} ${dk} ${form.width}`,
+      heading: mixedHeading,
+      parts: [() => mixedHomogeneousWgsl(form)],
+      bindings: {
+        segmentChunks: read('segmentChunks', 'vec2u'),
+        transitions: read('transitions', 'f16'),
+        transitionWords: read('transitions', 'u32'),
+        ...bindings,
+      },
+      told: { extra: walkFlags({ fromLast: carried.fromLast }) },
+      workgroups: [form.width / STATE_COLUMNS, heads, segments.most],
+    });
+  return [
+    homogeneous(
+      { dk, width: dk, walk: 'transition' },
+      {
+        segmentTransitions: written('segmentTransitions', 'vec2f'),
+        areThere: written('areThere', 'u32'),
+      },
+    ),
+    carryByTransitions(sizes, carried),
+    homogeneous(
+      { dk, width: dv, walk: 'entry' },
+      { entries: read('entries', 'vec2f'), states: written(states, 'u32') },
+    ),
+  ];
+}
 
 interface Recall extends Common {
   /** Keys that recall, or that write; with a gate for each channel, decayed. */

@@ -7,6 +7,13 @@ import segmentCarryWgsl from './segment-carry.wgsl';
 /** Columns of the state that a workgroup has. */
 const COLUMNS = 8;
 
+/** Transitions of segments, and of every 32 columns whether there is anything in them. */
+export const transitionScratch = ({ segments, heads, dk }: ScanSizes) =>
+  segments && {
+    segmentTransitions: { shape: [segments.most, heads, dk, dk] },
+    areThere: { shape: [segments.most, heads, Math.ceil(dk / 32)], dtype: 'int32' as const },
+  };
+
 /** What enters each segment, by way of `segmentTransitions`. See segment-carry.wgsl. */
 export const carryByTransitions = (sizes: ScanSizes, { initial, last, fromLast }: Carried): GpuDispatch =>
   chunkStage(sizes, {

@@ -68,7 +68,7 @@ export const planesOf = ({ hasWrites }: LowRankSizes): number => (hasWrites ? 4 
 
 /** Tensors between dispatches. */
 export const shapesOf = (sizes: LowRankSizes) => {
-  const { rows, heads, dk, dv, chunks, segments } = sizes;
+  const { rows, heads, dk, dv, chunks } = sizes;
   return {
     keys: { shape: [rows, heads, dk] },
     values: { shape: [rows, heads, dv] },
@@ -79,10 +79,5 @@ export const shapesOf = (sizes: LowRankSizes) => {
     /** What gates get by way of the states: for q, a, b and k. */
     dots: { shape: [4, tilesOf(dk), rows, heads] },
     gates: { shape: [3, rows, heads, dk] },
-    /** Of segments, where sequences are cut, and of every 32 columns whether there is anything in them. */
-    transitions: segments && {
-      segmentTransitions: { shape: [segments.most, heads, dk, dk] },
-      areThere: { shape: [segments.most, heads, Math.ceil(dk / 32)], dtype: 'int32' as const },
-    },
   };
 };
