@@ -19,6 +19,7 @@ export * from './gated-delta-product-cell.ts';
 export * from './gdn2-cell.ts';
 export * from './gsa-cell.ts';
 export * from './hgrn2-cell.ts';
+export * from './idle-webgpu.ts';
 export * from './kda-cell.ts';
 export * from './lightning-cell.ts';
 export * from './log-linear-cells.ts';
