@@ -8,7 +8,6 @@ import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
-import { cutWhereAsked } from '../gpu/scan/mixed.ts';
 import { read, rowsOf, stage, written, writtenRowsOf } from '../gpu/scan/stage.ts';
 import { chunkTable, tableScratch } from '../gpu/scan/stages.ts';
 import finishWgsl from './finish.wgsl';
@@ -147,7 +146,7 @@ export const gradientPlan = ({
   const ending = [finish(sizes, shapes), ...clearRows(attrs, clearedWidths)];
   const dStrength = !shapes.beta && { dStrength: { shape: [rows, heads] } };
   if (precision === 'mixed' && isMixed(sizes, shapes, attrs, device)) {
-    const mixed = mixedGradient(cutWhereAsked(sizes, attrs), shapes, scale);
+    const mixed = mixedGradient(sizes, shapes, scale);
     return {
       outputs,
       scratch: { ...mixed.scratch, ...dStrength },

@@ -3,7 +3,6 @@ import type { OpInputs } from '@mnemix/tensor';
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
-import { cutWhereAsked } from '../gpu/scan/mixed.ts';
 import { segmentsOf } from '../gpu/scan/segments.ts';
 import { read, rowsOf, stage, written } from '../gpu/scan/stage.ts';
 import {
@@ -79,7 +78,7 @@ export const forwardPlan = ({
   }
   const { scale } = attrs;
   if (precision === 'mixed' && isMixed(sizes, attrs, device)) {
-    const { dispatches, scratch } = mixedForward(cutWhereAsked(sizes, attrs), shapes, scale);
+    const { dispatches, scratch } = mixedForward(sizes, shapes, scale);
     return { outputs, scratch, dispatches: [...dispatches, ...cleared] };
   }
   return {
@@ -141,7 +140,7 @@ export const gradientPlan = ({
   };
   const cleared = clearRows(attrs, clearedWidths);
   if (precision === 'mixed' && isMixed(sizes, attrs, device)) {
-    const { dispatches, scratch } = mixedGradient(cutWhereAsked(sizes, attrs), shapes, scale);
+    const { dispatches, scratch } = mixedGradient(sizes, shapes, scale);
     return { outputs, scratch, dispatches: [...dispatches, ...cleared] };
   }
   return {

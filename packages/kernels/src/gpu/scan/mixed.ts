@@ -57,15 +57,6 @@ interface States {
   readonly scale: number;
 }
 
-/**
- * `mixedStates` of segments have not been held against float64 on a card yet: sequences are cut for them where that is asked for
- * alone.
- */
-export const cutWhereAsked = <Sizes extends ScanSizes>(
-  sizes: Sizes,
-  { segmentChunks }: { readonly segmentChunks?: number | undefined },
-): Sizes => (segmentChunks === undefined ? { ...sizes, segments: undefined } : sizes);
-
 /** As `states` of stages.ts; but where sequences are cut, segments are walked once more from what enters them. */
 export const mixedStates = (sizes: ScanSizes, { x, y, to, scale, ...given }: States): GpuDispatch[] => {
   const { dk, dv, heads, segments } = sizes;
