@@ -60,8 +60,8 @@ export const initInnerNorm = (heads: number, width: number): InnerNormParams => 
 export function throughInnerNorm(
   o: Tensor3D,
   { weight, bias }: { readonly weight: Tensor2D; readonly bias: Tensor2D },
-  { rowSequence, rows, uniform }: Sequences,
+  { rowSequence, rows, isFull }: Sequences,
 ): Tensor3D {
   const read = add(o, layerNorm({ x: o, weight, bias }, { eps: EPS })) as Tensor3D;
-  return uniform ? read : mul(read, reshape(cast(greaterEqual(rowSequence, 0), 'float32'), [rows, 1, 1]));
+  return isFull ? read : mul(read, reshape(cast(greaterEqual(rowSequence, 0), 'float32'), [rows, 1, 1]));
 }

@@ -109,8 +109,8 @@ export function products(x: Tensor3D, weight: number): Tensor3D {
 }
 
 /** 0 in the rows of no sequence: [N, H, 1]. */
-function withinSequences(x: Tensor3D, { rowSequence, rows, uniform }: Sequences): Tensor3D {
-  if (uniform) return x;
+function withinSequences(x: Tensor3D, { rowSequence, rows, isFull }: Sequences): Tensor3D {
+  if (isFull) return x;
   return where(greaterEqual(reshape(rowSequence, [rows, 1, 1]), 0), x, zerosLike(x)) as Tensor3D;
 }
 

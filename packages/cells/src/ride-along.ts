@@ -13,10 +13,10 @@ import { cast, concat, expandDims, greaterEqual, mul, split, type Tensor3D } fro
 export function rideAlong(
   o: Tensor3D,
   riders: readonly Tensor3D[],
-  { rowSequence, uniform }: Sequences,
+  { rowSequence, isFull }: Sequences,
 ): Tensor3D {
   const all = concat([o, ...riders], 2) as Tensor3D;
-  if (uniform) return all;
+  if (isFull) return all;
   const isToken = cast(greaterEqual(rowSequence, 0), 'float32');
   return mul(all, expandDims(expandDims(isToken, 1), 2));
 }

@@ -26,6 +26,8 @@ export interface Sequences {
   readonly lengths: Tensor1D;
   /** Sequence of each row, or −1, int32 [rows]. */
   readonly rowSequence: Tensor1D;
+  /** Set where it is known, without reading back, that no row is padding. */
+  readonly isFull?: boolean;
   /** Set where sequence b is exactly the rows b·tokens … (b+1)·tokens−1: a dense batch. */
   readonly uniform?: { readonly batch: number; readonly tokens: number };
 }
@@ -57,6 +59,7 @@ export function uniformSequences(batch: number, tokens: number): Sequences {
     starts: int32(starts),
     lengths: int32(new Int32Array(batch).fill(tokens)),
     rowSequence: int32(rowSequence),
+    isFull: true,
     uniform: { batch, tokens },
   };
 }
@@ -93,6 +96,7 @@ export function packedSequences(batch: number, tokens: number, segments: Segment
     starts: int32(segments.map(({ row, start }) => row * tokens + start)),
     lengths: int32(segments.map(({ length }) => length)),
     rowSequence: int32(rowSequence),
+    isFull: segments.reduce((sum, { length }) => sum + length, 0) === batch * tokens,
   };
 }
 
@@ -137,7 +141,7 @@ export function repeatedSequences(sequences: Sequences, times: number): Sequence
     'Use a whole number from 1 on.',
   );
   if (times === 1) return sequences;
-  const { rows, count, maxLength, starts, lengths, rowSequence, uniform } = sequences;
+  const { rows, count, maxLength, starts, lengths, rowSequence, isFull, uniform } = sequences;
   const tensors = tidy(() => {
     const factor = scalar(times, 'int32');
     const owners = tile(expandDims(rowSequence, 1), [1, times]);
@@ -152,6 +156,7 @@ export function repeatedSequences(sequences: Sequences, times: number): Sequence
     count,
     maxLength: maxLength * times,
     ...tensors,
+    ...(isFull === undefined ? {} : { isFull }),
     ...(uniform ? { uniform: { batch: uniform.batch, tokens: uniform.tokens * times } } : {}),
   };
 }

@@ -2,6 +2,7 @@ import { nd } from '@mnemix/testkit';
 import { memory, openBackend, tensor, tidy, zeros } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  packedSequences,
   batchSequences,
   routeGather,
   routeMix,
@@ -125,6 +126,20 @@ describe.each(['cpu', 'wasm'] as const)('routing on %s', (backend) => {
     const before = memory().numTensors;
     routePlan(choices, { memories: 3, sequences });
     expect(memory().numTensors).toBe(before + 8);
+  });
+
+  it('knows that no bucket row is left over where all choices are of memories and no token is padding', () => {
+    const choices = int32([0, 1, 2, 0, 1, 2], [6, 1]);
+    const isFull = (options: Pick<Parameters<typeof routePlan>[1], 'allRouted' | 'sequences'>) => {
+      const { buckets, groups } = routePlan(choices, { memories: 3, ...options });
+      expect(groups.isFull).toBe(buckets.isFull);
+      return buckets.isFull;
+    };
+    const sequences = uniformSequences(2, 3);
+    const padded = packedSequences(2, 3, [{ row: 0, start: 0, length: 3 }]);
+    expect(isFull({ allRouted: true, sequences })).toBe(true);
+    expect(isFull({ sequences })).toBe(false);
+    expect(isFull({ allRouted: true, sequences: padded })).toBe(false);
   });
 
   it('plans and mixes no tokens', async () => {

@@ -28,7 +28,8 @@ const documents = [
 
 it('lays a dense batch out row by row', async () => {
   const sequences = uniformSequences(2, 3);
-  expect(sequences).toMatchObject({ rows: 6, count: 2, maxLength: 3, uniform: { batch: 2, tokens: 3 } });
+  expect(sequences).toMatchObject({ rows: 6, count: 2, maxLength: 3, isFull: true });
+  expect(sequences.uniform).toEqual({ batch: 2, tokens: 3 });
   expect(await values(sequences)).toEqual({
     starts: [0, 3],
     lengths: [3, 3],
@@ -38,13 +39,21 @@ it('lays a dense batch out row by row', async () => {
 
 it('marks rows outside of every segment as padding', async () => {
   const sequences = packedSequences(2, 4, documents);
-  expect(sequences).toMatchObject({ rows: 8, count: 3, maxLength: 2 });
+  expect(sequences).toMatchObject({ rows: 8, count: 3, maxLength: 2, isFull: false });
   expect(sequences.uniform).toBeUndefined();
   expect(await values(sequences)).toEqual({
     starts: [1, 4, 6],
     lengths: [2, 0, 2],
     rowSequence: [-1, 0, 0, -1, -1, -1, 2, 2],
   });
+});
+
+it('knows that no row is padding where segments fill the batch', () => {
+  const segments = [
+    { row: 0, start: 0, length: 1 },
+    { row: 0, start: 1, length: 3 },
+  ];
+  expect(packedSequences(1, 4, segments).isFull).toBe(true);
 });
 
 it('refuses segments that overlap or leave their row', () => {

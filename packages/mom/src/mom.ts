@@ -170,7 +170,7 @@ export function mom<P extends CellParams, S extends State, I>(
     const map = mapsOf(tokens, [params.gate, ...project, ...readout]);
     const logits = map(params.gate);
     const routed = route(logits, topK);
-    const plan = routePlan(routed.choices, { memories, shared, sequences });
+    const plan = routePlan(routed.choices, { memories, shared, allRouted: true, sequences });
     const own = singleKvProj
       ? { params: sharedParams(params, layout), copies: new Map() }
       : ownParams(params, layout);

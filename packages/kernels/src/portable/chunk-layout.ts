@@ -32,7 +32,7 @@ export type SequenceTensors = {
 export const sequenceTensors = ['starts', 'lengths', 'rowSequence'] as const;
 
 /** The plain numbers of {@link Sequences}, as attributes of an op. */
-export type SequenceSizes = Pick<Sequences, 'rows' | 'count' | 'maxLength' | 'uniform'>;
+export type SequenceSizes = Pick<Sequences, 'rows' | 'count' | 'maxLength' | 'isFull' | 'uniform'>;
 
 /**
  * Every sequence cut into chunks of C tokens: n = ⌈maxLength/C⌉ of them, the rest filled with zeros. Chunks come first

@@ -34,7 +34,7 @@ type Sizes = Record<string, number>;
 /** @throws MnemixError `config` where chunkSize is not possible */
 export function scanAttrs(where: string, options: ScanOptions, { dk = 1 }: Sizes): ScanAttrs {
   const { sequences, scale = dk ** -0.5, chunkSize = 64, segmentChunks, form } = options;
-  const { rows, count, maxLength, uniform } = sequences;
+  const { rows, count, maxLength, isFull, uniform } = sequences;
   checkConfig(
     Number.isInteger(chunkSize) && chunkSize > 0 && (chunkSize <= 16 || chunkSize % 16 === 0),
     `${where}(chunkSize)`,
@@ -47,7 +47,7 @@ export function scanAttrs(where: string, options: ScanOptions, { dk = 1 }: Sizes
     `expected a whole number from 1 on, found ${segmentChunks}.`,
     'Leave segmentChunks out.',
   );
-  return { rows, count, maxLength, uniform, scale, chunkSize, segmentChunks, form };
+  return { rows, count, maxLength, isFull, uniform, scale, chunkSize, segmentChunks, form };
 }
 
 export const sequenceTensors = ({ starts, lengths, rowSequence }: Sequences): SequenceTensors => ({

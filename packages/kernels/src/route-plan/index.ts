@@ -1,5 +1,5 @@
 // Mixture-of-Memories: which copy of which token lies where, grouped by memory and sequence.
-import { checkConfig, checkDtype, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
+import { checkConfig, checkDtype, checkShapes, defineOp, type Tensor, type Tensor1D } from '@mnemix/tensor';
 import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';
 import * as gpu from './gpu.ts';
@@ -37,6 +37,8 @@ export interface RoutePlanOptions {
   readonly memories: number;
   /** One more memory, the last, which every token goes to with weight 1. Default false. */
   readonly shared?: boolean;
+  /** No choice is out of range: bucket rows are then left over by padding alone. Default false. */
+  readonly allRouted?: boolean;
   /** The sequences that the tokens form. */
   readonly sequences: Sequences;
 }
@@ -53,7 +55,7 @@ export interface RoutePlanOptions {
  */
 export function routePlan(
   choices: Tensor,
-  { memories, shared = false, sequences }: RoutePlanOptions,
+  { memories, shared = false, allRouted = false, sequences }: RoutePlanOptions,
 ): RoutePlan {
   const { K = 0 } = checkShapes('routePlan', { choices: [choices, [sequences.rows, 'K']] });
   checkDtype('routePlan(choices)', choices, 'int32');
@@ -67,21 +69,29 @@ export function routePlan(
   const all = memories + Number(shared);
   const copies = rows * (K + Number(shared));
   const plan = planOp({ choices, starts, lengths, rowSequence }, { memories: all, isShared: shared });
+  const isFull = allRouted && sequences.isFull === true;
   return {
     source: plan.source,
     position: plan.position,
     chosen: K,
-    // No bucket is longer than its sequence, because a token's choices are distinct.
-    buckets: sequencesOf(copies, all * count, maxLength, plan.starts, plan.lengths, plan.rowBucket),
-    groups: sequencesOf(copies, all, rows, plan.groupStarts, plan.groupLengths, plan.rowGroup),
+    buckets: {
+      rows: copies,
+      count: all * count,
+      // No bucket is longer than its sequence, because a token's choices are distinct.
+      maxLength,
+      starts: plan.starts as Tensor1D,
+      lengths: plan.lengths as Tensor1D,
+      rowSequence: plan.rowBucket as Tensor1D,
+      isFull,
+    },
+    groups: {
+      rows: copies,
+      count: all,
+      maxLength: rows,
+      starts: plan.groupStarts as Tensor1D,
+      lengths: plan.groupLengths as Tensor1D,
+      rowSequence: plan.rowGroup as Tensor1D,
+      isFull,
+    },
   };
 }
-
-const sequencesOf = (
-  rows: number,
-  count: number,
-  maxLength: number,
-  starts: Tensor,
-  lengths: Tensor,
-  rowSequence: Tensor,
-): Sequences => ({ rows, count, maxLength, starts, lengths, rowSequence }) as Sequences;

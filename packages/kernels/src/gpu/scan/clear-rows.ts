@@ -7,13 +7,13 @@ const MOST = 7;
 
 interface Rows {
   readonly rows: number;
-  /** Where it is there, every row is in a sequence. */
-  readonly uniform?: object | undefined;
+  /** Every row is in a sequence. */
+  readonly isFull?: boolean | undefined;
 }
 
 /** 0 in the rows of no sequence of all tensors [rows, width], by their widths. */
-export function clearRows({ rows, uniform }: Rows, widths: Readonly<Record<string, number>>): GpuDispatch[] {
-  if (uniform) return [];
+export function clearRows({ rows, isFull }: Rows, widths: Readonly<Record<string, number>>): GpuDispatch[] {
+  if (isFull) return [];
   const tensors = Object.entries(widths);
   return Array.from({ length: Math.ceil(tensors.length / MOST) }, (_, i) => {
     const own = tensors.slice(i * MOST, (i + 1) * MOST);
