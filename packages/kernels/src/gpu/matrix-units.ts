@@ -40,3 +40,13 @@ export const putHalves = (array: string, at: string, values: string): string => 
       ${array}[at + 2] = halves.z;
       ${array}[at + 3] = halves.w;
     }`;
+
+/**
+ * Values of f16 that are moved at once. Workgroup memory that fragments are loaded from is an array of such vectors (`vec2u`), or of
+ * vectors of four sums (`vec4f`), and offsets and strides count them.
+ */
+export const QUAD = 4;
+
+/** Puts four values into an array of halves, at a vector's place. */
+export const putQuad = (array: string, at: string, values: string): string =>
+  `${array}[${at}] = bitcast<vec2u>(vec4<f16>(${values}));`;

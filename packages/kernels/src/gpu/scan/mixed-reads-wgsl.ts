@@ -1,5 +1,5 @@
 // The text of reads.wgsl on matrix units, with the scores. See mixed-operands.ts.
-import { FRAGMENT, PADDING, putHalves, SUBGROUP, times } from '../matrix-units.ts';
+import { FRAGMENT, PADDING, putQuad, QUAD, SUBGROUP, times } from '../matrix-units.ts';
 import { CHUNK, mixedCommon, mixedStateHalves, STATE_COLUMNS } from './mixed-operands.ts';
 
 /** Where reads have the scores of tokens from: x · y, or as they are given, or there are none. */
@@ -22,22 +22,24 @@ export interface MixedReads {
   readonly from?: 'states' | 'nothing' | 'z';
 }
 
-/** Values of a fragment. */
-const FRAGMENT_SIZE = FRAGMENT ** 2;
+/** Vectors of a fragment. */
+const FRAGMENT_QUADS = FRAGMENT ** 2 / QUAD;
+/** Of a row of it. */
+const ROW_QUADS = FRAGMENT / QUAD;
 /** Fragments of pairs on and below a chunk's diagonal. */
 const PAIR_FRAGMENTS = 10;
 
 /** Where a fragment of pairs lies: those above the diagonal are none, or, `toEnd`, those below. */
 const pairsAt = (row: number, column: number): number => {
   const [later, earlier] = row > column ? [row, column] : [column, row];
-  return ((later * (later + 1)) / 2 + earlier) * FRAGMENT_SIZE;
+  return ((later * (later + 1)) / 2 + earlier) * FRAGMENT_QUADS;
 };
 
 export const mixedReadsBytes = ({ inner, outer, pairs }: MixedReads): number =>
   2 * CHUNK * (inner + PADDING) +
   (pairs === 'none'
     ? 0
-    : 2 * CHUNK * (Math.max(inner, outer) + PADDING) + 2 * PAIR_FRAGMENTS * FRAGMENT_SIZE) +
+    : 2 * CHUNK * (Math.max(inner, outer) + PADDING) + 2 * PAIR_FRAGMENTS * FRAGMENT ** 2) +
   4 * outer * FRAGMENT +
   1024;
 
@@ -60,10 +62,11 @@ export function mixedReadsWgsl({
   from = 'states',
 }: MixedReads): string {
   const after = strict ? ['>', '<'] : ['>=', '<='];
-  const meets = toEnd ? `j ${after[0]} i` : `j ${after[1]} i`;
+  const meets = toEnd ? `j ${after[0]} vec4u(i)` : `j ${after[1]} vec4u(i)`;
   const subgroups = outer / FRAGMENT;
   const invocations = SUBGROUP * subgroups;
-  const stride = { x: inner + PADDING, y: Math.max(inner, outer) + PADDING };
+  /** In vectors. */
+  const stride = { x: (inner + PADDING) / QUAD, y: (Math.max(inner, outer) + PADDING) / QUAD };
   const [keys, values] = (transposed ? [outer, inner] : [inner, outer]).map((width) => width / FRAGMENT) as [
     number,
     number,
@@ -96,7 +99,7 @@ export function mixedReadsWgsl({
       if (local % ${quads} == 0) {
         ${unit};
       }
-      ${putHalves(array, `row * ${rowStride} + local % ${quads} * 4`, `inverseOf(unit) * values`)}
+      ${putQuad(array, `row * ${rowStride} + local % ${quads}`, 'inverseOf(unit) * values')}
     }`,
     )}
   }`;
@@ -120,8 +123,8 @@ export function mixedReadsWgsl({
     ${times(
       inner / FRAGMENT,
       (step) => `{
-      ${times(2, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, (pairRow + ${16 * r}) * ${stride.x} + ${16 * step}, ${stride.x});`)}
-      ${times(pairColumns, (c) => `let right${c} = subgroupMatrixLoad<Right, col_major>(&rowsY, (pairColumn + ${16 * c}) * ${stride.y} + ${16 * step}, ${stride.y});`)}
+      ${times(2, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, (pairRow + ${16 * r}) * ${stride.x} + ${ROW_QUADS * step}, ${stride.x});`)}
+      ${times(pairColumns, (c) => `let right${c} = subgroupMatrixLoad<Right, col_major>(&rowsY, (pairColumn + ${16 * c}) * ${stride.y} + ${ROW_QUADS * step}, ${stride.y});`)}
       ${pairFragments.map(({ r, c, name }) => `${name} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, ${name});`).join('\n')}
     }`,
     )}
@@ -129,21 +132,23 @@ export function mixedReadsWgsl({
   const keepPairs = pairFragments
     .map(
       ({ r, c, name }) => `
-  subgroupMatrixStore<row_major>(&results, 256 * subgroup, ${name}, 16);
+  subgroupMatrixStore<row_major>(&results, result0, ${name}, ${ROW_QUADS});
   workgroupBarrier();
   if (hasPairs && pairRow + ${16 * r} ${toEnd ? '<=' : '>='} pairColumn + ${16 * c}) {
-    let j = pairColumn + ${16 * c} + lane % 16;
+    let j0 = pairColumn + ${16 * c} + lane % ${ROW_QUADS} * 4;
+    let j = j0 + vec4u(0, 1, 2, 3);
     let at = pairsAt(pairRow / 16 + ${r}, pairColumn / 16 + ${c}) + lane;
-    let factor = unitY[j] * inverseMost;
+    let factors = inverseMost * vec4f(${[0, 1, 2, 3].map((n) => `unitY[j0 + ${n}]`).join(', ')});
     ${times(
-      8,
+      2,
       (n) => `{
-      let i = pairRow + ${16 * r + 2 * n} + lane / 16;
-      var value = factor * results[256 * subgroup + ${32 * n} + lane];
+      let i = pairRow + ${16 * r + 8 * n} + lane / ${ROW_QUADS};
+      var values = factors * results[result0 + ${SUBGROUP * n} + lane];
       if (gate == scalarGate) {
-        value *= decayBetween(tokenSums[i], tokenSums[j]);
+        let reader = tokenSums[i];
+        values *= vec4f(${[0, 1, 2, 3].map((m) => `decayBetween(reader, tokenSums[j0 + ${m}])`).join(', ')});
       }
-      pairs[at + ${SUBGROUP * n}] = f16(select(0f, value, ${meets}));
+      ${putQuad('pairs', `at + ${SUBGROUP * n}`, `select(vec4f(), values, ${meets})`)}
     }`,
     )}
   }
@@ -152,7 +157,9 @@ export function mixedReadsWgsl({
     .join('\n');
 
   const largestOf = (first: string): string =>
-    Array.from({ length: subgroups }, (_, n) => `results[${first}${n}]`).reduce((a, b) => `max(${a}, ${b})`);
+    Array.from({ length: subgroups }, (_, n) => `results[${first}${n}].x`).reduce(
+      (a, b) => `max(${a}, ${b})`,
+    );
 
   // Rows of x have one unit in common, so that z's fragments need just one factor.
   const passesX = (CHUNK * inner) / 4 / invocations;
@@ -166,16 +173,16 @@ export function mixedReadsWgsl({
   );
   const foundX = `var foundX = 0u;
     ${times(passesX, (p) => `foundX = max(foundX, largestOf(x${p}));`)}
-    results[8 + subgroup] = bitcast<f32>(subgroupMax(foundX));`;
+    results[8 + subgroup] = vec4f(bitcast<f32>(subgroupMax(foundX)));`;
   const keepX = `
   let unitRows = unitOf(bitcast<u32>(${largestOf('8 + ')}));
   {
     let inverse = inverseOf(unitRows);
-    ${times(passesX, (p) => putHalves('rowsX', `${rowOfX(p)} * ${stride.x} + local % ${inner / 4} * 4`, `inverse * x${p}`))}
+    ${times(passesX, (p) => putQuad('rowsX', `${rowOfX(p)} * ${stride.x} + local % ${inner / 4}`, `inverse * x${p}`))}
   }`;
   const givenPasses = (CHUNK * CHUNK) / 4 / invocations;
   const readPairs = `
-  // Reader i and writer j, of which the later one stands in the row where z looks to the end.
+  // Reader i and writer j.
   ${times(
     givenPasses,
     (n) => `var given${n} = vec4f();
@@ -190,7 +197,7 @@ export function mixedReadsWgsl({
   {
     var found = 0u;
     ${times(givenPasses, (n) => `found = max(found, largestOf(given${n}));`)}
-    results[subgroup] = bitcast<f32>(subgroupMax(found));
+    results[subgroup] = vec4f(bitcast<f32>(subgroupMax(found)));
     ${from === 'states' ? foundX : ''}
   }
   workgroupBarrier();
@@ -206,13 +213,8 @@ ${from === 'states' ? keepX : ''}
       let i = ${(invocations / 16) * n} + local / 16;
       let j = local % 16 * 4;
       if (i / 16 >= j / 16) {
-        let values = inversePairs * given${n}${toEnd ? '' : ` * inverseMost * vec4f(${[0, 1, 2, 3].map((c) => `unitY[j + ${c}]`).join(', ')})`};
-        let at = pairsAt(i / 16, j / 16);
-        ${times(4, (c) =>
-          toEnd
-            ? `pairs[at + (j % 16 + ${c}) * 16 + i % 16] = f16(values[${c}] * (unitY[i] * inverseMost));`
-            : `pairs[at + i % 16 * 16 + j % 16 + ${c}] = f16(values[${c}]);`,
-        )}
+        let units = ${toEnd ? 'vec4f(unitY[i])' : `vec4f(${[0, 1, 2, 3].map((c) => `unitY[j + ${c}]`).join(', ')})`};
+        ${putQuad('pairs', 'pairsAt(i / 16, j / 16) + i % 16 * 4 + j % 16 / 4', `inversePairs * given${n} * inverseMost * units`)}
       }
     }`,
     )}
@@ -232,48 +234,50 @@ ${from === 'states' ? keepX : ''}
     return `${isNewUnit ? rescale(`${unitOfState(unit - 1)} / ${unitOfState(unit)}`) : ''}
   {
     let right = subgroupMatrixLoad<Right, ${order}>(&states, state0 + (${at}) * 256, 16);
-    ${sums.map(({ r, name }) => `${name} = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&rowsX, ${16 * r * stride.x + 16 * step}, ${stride.x}), right, ${name});`).join('\n')}
+    ${sums.map(({ r, name }) => `${name} = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&rowsX, ${16 * r * stride.x + ROW_QUADS * step}, ${stride.x}), right, ${name});`).join('\n')}
   }`;
   });
+  // Given pairs lie as they came: of readers and writers, of which the later one is z's row where it looks to the end.
+  const pairOrder = pairs === 'given' && toEnd ? 'col_major' : 'row_major';
   const pairProduct = times(
     4,
     (j) => `{
-    let right = subgroupMatrixLoad<Right, row_major>(&rowsY, ${16 * j * stride.y} + column0, ${stride.y});
+    let right = subgroupMatrixLoad<Right, row_major>(&rowsY, ${16 * j * stride.y} + column0 / 4, ${stride.y});
     ${sums
       .filter(({ r }) => (toEnd ? j >= r : j <= r))
       .map(
         ({ r, name }) =>
-          `${name} = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&pairs, ${pairsAt(r, j)}, 16), right, ${name});`,
+          `${name} = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, ${pairOrder}>(&pairs, ${pairsAt(r, j)}, ${ROW_QUADS}), right, ${name});`,
       )
       .join('\n')}
   }`,
   );
   const bringZ = `if (chunk.tokens == 64) {
-    let z0 = (chunk.start * sizes.heads + head) * ${outer} + column0;
+    let z0 = ((chunk.start * sizes.heads + head) * ${outer} + column0) / 4;
     ${sums
       .map(
         ({ r, name }) =>
-          `${name} = subgroupMatrixScalarMultiply(subgroupMatrixLoad<Sums, row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer}, sizes.heads * ${outer}), 1 / unit);`,
+          `${name} = subgroupMatrixScalarMultiply(subgroupMatrixLoad<Sums, row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer / QUAD}, sizes.heads * ${outer / QUAD}), 1 / unit);`,
       )
       .join('\n')}
   }`;
   const deliverWhole = sums
     .map(
       ({ r, name }) =>
-        `subgroupMatrixStore<row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer}, subgroupMatrixScalarMultiply(${name}, unit), sizes.heads * ${outer});`,
+        `subgroupMatrixStore<row_major>(&z, z0 + ${16 * r} * sizes.heads * ${outer / QUAD}, subgroupMatrixScalarMultiply(${name}, unit), sizes.heads * ${outer / QUAD});`,
     )
     .join('\n');
   const deliverSome = sums
     .map(
       ({ r, name }) => `
-  subgroupMatrixStore<row_major>(&results, 256 * subgroup, ${name}, 16);
+  subgroupMatrixStore<row_major>(&results, result0, ${name}, ${ROW_QUADS});
   workgroupBarrier();
   ${times(
-    8,
+    2,
     (n) => `{
-    let i = ${16 * r + 2 * n} + lane / 16;
+    let i = ${16 * r + 8 * n} + lane / ${ROW_QUADS};
     if (i < chunk.tokens) {
-      z[((chunk.start + i) * sizes.heads + head) * ${outer} + column0 + lane % 16] ${from === 'z' ? '+=' : '='} unit * results[256 * subgroup + ${32 * n} + lane];
+      z[(((chunk.start + i) * sizes.heads + head) * ${outer} + column0) / 4 + lane % ${ROW_QUADS}] ${from === 'z' ? '+=' : '='} unit * results[result0 + ${SUBGROUP * n} + lane];
     }
   }`,
   )}
@@ -287,28 +291,28 @@ ${from === 'states' ? keepX : ''}
       ? ''
       : `
   if (gate == scalarGate) {
-    ${times(passesX, (p) => putHalves('rowsX', `${rowOfX(p)} * ${stride.x} + local % ${inner / 4} * 4`, `rowDecays[${rowOfX(p)}] * inverseOf(unitRows) * x${p}`))}
+    ${times(passesX, (p) => putQuad('rowsX', `${rowOfX(p)} * ${stride.x} + local % ${inner / 4}`, `rowDecays[${rowOfX(p)}] * inverseOf(unitRows) * x${p}`))}
   }`;
 
   return `${mixedCommon}
 
-var<workgroup> rowsX: array<f16, ${CHUNK * stride.x}>;
+var<workgroup> rowsX: array<vec2u, ${CHUNK * stride.x}>;
 ${
   pairs === 'none'
     ? ''
     : `/** Of y, then of w. */
-var<workgroup> rowsY: array<f16, ${CHUNK * stride.y}>;
+var<workgroup> rowsY: array<vec2u, ${CHUNK * stride.y}>;
 /** By fragments. */
-var<workgroup> pairs: array<f16, ${PAIR_FRAGMENTS * FRAGMENT_SIZE}>;
+var<workgroup> pairs: array<vec2u, ${PAIR_FRAGMENTS * FRAGMENT_QUADS}>;
 
 /** Where a fragment begins. */
 fn pairsAt(row: u32, column: u32) -> u32 {
   let later = max(row, column);
-  return (later * (later + 1) / 2 + min(row, column)) * ${FRAGMENT_SIZE};
+  return (later * (later + 1) / 2 + min(row, column)) * ${FRAGMENT_QUADS};
 }`
 }
 /** A fragment of each subgroup, on its way. */
-var<workgroup> results: array<f32, ${subgroups * FRAGMENT_SIZE}>;
+var<workgroup> results: array<vec4f, ${subgroups * FRAGMENT_QUADS}>;
 /** Of rows of x, to the border. */
 var<workgroup> rowDecays: array<f32, 64>;
 /** What rows of y and w together were divided by. */
@@ -328,6 +332,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let pairRow = 32 * (subgroup / ${subgroups / 2});
   let pairColumn = ${16 * pairColumns} * (subgroup % ${subgroups / 2});
   let column0 = subgroup * ${FRAGMENT};
+  let result0 = ${FRAGMENT_QUADS} * subgroup;
   let state0 = (group.z * sizes.heads + head) * ${halves};
   let unit0 = state0 + ${keys * values * FRAGMENT ** 2};
 
@@ -386,7 +391,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   ${pairProduct}`
   }
   if (chunk.tokens == 64) {
-    let z0 = (chunk.start * sizes.heads + head) * ${outer} + column0;
+    let z0 = ((chunk.start * sizes.heads + head) * ${outer} + column0) / 4;
     ${deliverWhole}
     return;
   }

@@ -1,5 +1,5 @@
 // The text of scores.wgsl on matrix units. See mixed-operands.ts.
-import { FRAGMENT, PADDING, putHalves, times } from '../matrix-units.ts';
+import { FRAGMENT, PADDING, putQuad, QUAD, times } from '../matrix-units.ts';
 import { CHUNK, mixedCommon } from './mixed-operands.ts';
 
 export interface MixedScores {
@@ -18,7 +18,8 @@ export const mixedScoresBytes = (width: number): number =>
  */
 export function mixedScoresWgsl({ width, readers }: MixedScores): string {
   const invocations = 128;
-  const stride = width + PADDING;
+  /** In vectors. */
+  const stride = (width + PADDING) / QUAD;
   const quads = width / 4;
   const passes = (CHUNK * quads) / invocations;
   const batch = Math.min(passes, 8);
@@ -36,7 +37,7 @@ export function mixedScoresWgsl({ width, readers }: MixedScores): string {
       if (local % ${quads} == 0) {
         ${units}[row] = unit;
       }
-      ${putHalves(array, `row * ${stride} + local % ${quads} * 4`, 'inverseOf(unit) * values')}
+      ${putQuad(array, `row * ${stride} + local % ${quads}`, 'inverseOf(unit) * values')}
     }`,
     )}
   }`;
@@ -50,8 +51,8 @@ export function mixedScoresWgsl({ width, readers }: MixedScores): string {
       ${times(
         width / FRAGMENT,
         (step) => `{
-        ${times(2, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, (row0 + ${16 * r}) * ${stride} + ${16 * step}, ${stride});`)}
-        ${times(2, (c) => `let right${c} = subgroupMatrixLoad<Right, col_major>(&rowsY, (column0 + ${16 * c}) * ${stride} + ${16 * step}, ${stride});`)}
+        ${times(2, (r) => `let left${r} = subgroupMatrixLoad<Left, row_major>(&rowsX, (row0 + ${16 * r}) * ${stride} + ${4 * step}, ${stride});`)}
+        ${times(2, (c) => `let right${c} = subgroupMatrixLoad<Right, col_major>(&rowsY, (column0 + ${16 * c}) * ${stride} + ${4 * step}, ${stride});`)}
         ${fragments.map(({ r, c, name }) => `${name} = subgroupMatrixMultiplyAccumulate(left${r}, right${c}, ${name});`).join('\n')}
       }`,
       )}
@@ -59,16 +60,16 @@ export function mixedScoresWgsl({ width, readers }: MixedScores): string {
     ${fragments
       .map(
         ({ r, c, name }) => `
-    subgroupMatrixStore<row_major>(&results, 256 * subgroup, ${name}, 16);
+    subgroupMatrixStore<row_major>(&results, 64 * subgroup, ${name}, 4);
     workgroupBarrier();
     if (subgroup != 1) {
-      let j = column0 + ${16 * c} + lane % 16;
-      let unit = unitY[j];
+      let j = column0 + ${16 * c} + lane % 4 * 4;
+      let units = vec4f(unitY[j], unitY[j + 1], unitY[j + 2], unitY[j + 3]);
       ${times(
-        8,
-        (n8) => `{
-        let i = row0 + ${16 * r + 2 * n8} + lane / 16;
-        scores${n}[pairs0 + i * 64 + j] = unit * unitX[i] * results[256 * subgroup + ${32 * n8} + lane];
+        2,
+        (half) => `{
+        let i = row0 + ${16 * r + 8 * half} + lane / 4;
+        scores${n}[pairs0 + i * 16 + j / 4] = unitX[i] * units * results[64 * subgroup + ${32 * half} + lane];
       }`,
       )}
     }
@@ -78,10 +79,10 @@ export function mixedScoresWgsl({ width, readers }: MixedScores): string {
   }`;
   return `${mixedCommon}
 
-var<workgroup> rowsX: array<f16, ${CHUNK * stride}>;
-var<workgroup> rowsY: array<f16, ${CHUNK * stride}>;
+var<workgroup> rowsX: array<vec2u, ${CHUNK * stride}>;
+var<workgroup> rowsY: array<vec2u, ${CHUNK * stride}>;
 /** A fragment of each subgroup, on its way. */
-var<workgroup> results: array<f32, ${4 * FRAGMENT ** 2}>;
+var<workgroup> results: array<vec4f, ${FRAGMENT ** 2}>;
 /** What rows were divided by. */
 var<workgroup> unitX: array<f32, 64>;
 var<workgroup> unitY: array<f32, 64>;
@@ -97,7 +98,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let lane = local % 32;
   let row0 = 32 * (subgroup / 2);
   let column0 = 32 * (subgroup % 2);
-  let pairs0 = (group.z * sizes.heads + head) * 4096;
+  let pairs0 = (group.z * sizes.heads + head) * 1024;
   ${bring('y', 'rowsY', 'unitY')}
   ${times(readers, reader)}
 }`;

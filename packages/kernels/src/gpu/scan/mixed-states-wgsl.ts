@@ -1,5 +1,5 @@
 // The text of states.wgsl on matrix units. See mixed-operands.ts.
-import { FRAGMENT, PADDING, putHalves, times } from '../matrix-units.ts';
+import { FRAGMENT, PADDING, putQuad, QUAD, times } from '../matrix-units.ts';
 import { CHUNK, mixedCommon, mixedStateHalves, STATE_COLUMNS } from './mixed-operands.ts';
 
 export const mixedStatesBytes = ({ dk }: { dk: number }): number =>
@@ -19,12 +19,13 @@ export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
   const invocations = 256;
   const fragments = dk / FRAGMENT;
   const held = { x: (CHUNK * dk) / 4 / invocations, y: (CHUNK * STATE_COLUMNS) / 4 / invocations };
-  const stride = { x: dk + PADDING, y: STATE_COLUMNS + PADDING };
+  /** In vectors. */
+  const stride = { x: (dk + PADDING) / QUAD, y: (STATE_COLUMNS + PADDING) / QUAD };
   const quads = { x: dk / 4, y: STATE_COLUMNS / 4 };
   const rowOf = (name: 'x' | 'y', h: number): string => `(local + ${h * invocations}) / ${quads[name]}`;
-  const columnOf = (name: 'x' | 'y'): string => `local % ${quads[name]} * 4`;
+  const columnOf = (name: 'x' | 'y'): string => `local % ${quads[name]}`;
   const width = { x: dk, y: dv };
-  const offset = { x: '', y: 'column0 + ' };
+  const offset = { x: '', y: 'column0 / 4 + ' };
   const names = ['x', 'y'] as const;
   const bring = names
     .map((name) =>
@@ -33,7 +34,7 @@ export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
         (h) => `{
       let row = ${rowOf(name, h)};
       let known = start + min(row, tokens - 1);
-      let values = ${name}[((known * sizes.heads + head) * ${width[name]} + ${offset[name]}${columnOf(name)}) / 4];
+      let values = ${name}[(known * sizes.heads + head) * ${width[name] / QUAD} + ${offset[name]}${columnOf(name)}];
       ${name}${h} = select(vec4f(), values, row < tokens);
     }`,
       ),
@@ -54,9 +55,9 @@ export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
 const hasInitial = 1u;
 const fromLast = 2u;
 
-var<workgroup> sliceX: array<f16, ${CHUNK * stride.x}>;
-var<workgroup> sliceY: array<f16, ${CHUNK * stride.y}>;
-var<workgroup> products: array<f32, ${dk * STATE_COLUMNS}>;
+var<workgroup> sliceX: array<vec2u, ${CHUNK * stride.x}>;
+var<workgroup> sliceY: array<vec2u, ${CHUNK * stride.y}>;
+var<workgroup> products: array<vec2f, ${(dk * STATE_COLUMNS) / 2}>;
 /** Of the tokens, and of the whole chunk. */
 var<workgroup> decays: array<f32, 68>;
 /** The largest of x, y and the state that each subgroup has. */
@@ -131,7 +132,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     if (gate == scalarGate) {
       wholeDecay = decays[64];
     }
-    ${times(held.x, (h) => putHalves('sliceX', `${rowOf('x', h)} * ${stride.x} + ${columnOf('x')}`, `inverseX * x${h}`))}
+    ${times(held.x, (h) => putQuad('sliceX', `${rowOf('x', h)} * ${stride.x} + ${columnOf('x')}`, `inverseX * x${h}`))}
     // Decay on Y, which is the narrower one.
     ${times(
       held.y,
@@ -140,7 +141,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       if (gate == scalarGate) {
         factor *= decays[${rowOf('y', h)}];
       }
-      ${putHalves('sliceY', `${rowOf('y', h)} * ${stride.y} + ${columnOf('y')}`, `factor * y${h}`)}
+      ${putQuad('sliceY', `${rowOf('y', h)} * ${stride.y} + ${columnOf('y')}`, `factor * y${h}`)}
     }`,
     )}
 
@@ -167,25 +168,24 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     ${times(own, (f) => `var product${f} = Sums();`)}
     ${times(CHUNK / FRAGMENT, (step) => {
       const left = (f: number): string =>
-        `subgroupMatrixLoad<Left, col_major>(&sliceX, ${FRAGMENT * step * stride.x} + ${FRAGMENT} * (${place(f)[0]}), ${stride.x})`;
+        `subgroupMatrixLoad<Left, col_major>(&sliceX, ${FRAGMENT * step * stride.x} + 4 * (${place(f)[0]}), ${stride.x})`;
       return `{
       let left = ${left(0)};
-      ${times(own, (f) => `product${f} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&sliceY, ${FRAGMENT * step * stride.y} + ${FRAGMENT} * (${place(f)[1]}), ${stride.y}), product${f});`)}
+      ${times(own, (f) => `product${f} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&sliceY, ${FRAGMENT * step * stride.y} + 4 * (${place(f)[1]}), ${stride.y}), product${f});`)}
     }`;
     })}
-    ${times(own, (f) => `subgroupMatrixStore<row_major>(&products, 256 * (2 * (${place(f)[0]}) + ${place(f)[1]}), product${f}, 16);`)}
+    ${times(own, (f) => `subgroupMatrixStore<row_major>(&products, 128 * (2 * (${place(f)[0]}) + ${place(f)[1]}), product${f}, 8);`)}
     workgroupBarrier();
 
     let unit = sizes.stateScale * (unitX * unitY);
     ${times(
       fragments,
       (i) => `{
-      let at = 2 * local + ${512 * i};
       var kept = wholeDecay;
       if (gate == vectorGate) {
         kept = decayBetween(channel${i}, vec2f());
       }
-      state${i} = kept * state${i} + unit * vec2f(products[at], products[at + 1]);
+      state${i} = kept * state${i} + unit * products[local + ${256 * i}];
     }`,
     )}
   }

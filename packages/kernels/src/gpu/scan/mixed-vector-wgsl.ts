@@ -1,5 +1,5 @@
 // The text of what one gate for each key channel makes of a chunk's rows, on matrix units: decayed rows, and decayed scores.
-import { FRAGMENT, PADDING, putHalves, SUBGROUP, times } from '../matrix-units.ts';
+import { FRAGMENT, PADDING, putQuad, QUAD, SUBGROUP, times } from '../matrix-units.ts';
 import { CHUNK, mixedCommon } from './mixed-operands.ts';
 
 export interface MixedVector {
@@ -34,9 +34,10 @@ export const mixedVectorBytes = ({ dk }: Pick<MixedVector, 'dk'>): number =>
  * whose keys are decayed to the same place. All decays are products of gates' exponentials, so none is above 1.
  */
 export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
-  const stride = dk + PADDING;
+  /** In vectors. */
+  const stride = (dk + PADDING) / QUAD;
   const quads = dk / 4;
-  const tileHalves = FRAGMENT * stride;
+  const tileQuads = FRAGMENT * stride;
   const backwards = Array.from({ length: ROWS }, (_, n) => ROWS - 1 - n);
   const rowAt = (row: string): string =>
     `((chunk.start + min(first + ${row}, chunk.tokens - 1)) * sizes.heads + head) * ${quads} + quad`;
@@ -79,7 +80,7 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
         unitMiddles[first + i] = unit;
       }
       if (isChannel) {
-        ${putHalves('keys', `(${ROWS} * tile + i) * ${stride} + 4 * lane`, 'inverseOf(unit) * read')}
+        ${putQuad('keys', `(${ROWS} * tile + i) * ${stride} + lane`, 'inverseOf(unit) * read')}
       }
       read *= beforeBlock;
     }
@@ -89,7 +90,7 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
         unitReaders[first + i] = unit;
       }
       if (isChannel) {
-        ${putHalves('readers', `(first - 16 + i) * ${stride} + 4 * lane`, 'inverseOf(unit) * read')}
+        ${putQuad('readers', `(first - 16 + i) * ${stride} + lane`, 'inverseOf(unit) * read')}
       }
     }
   }`;
@@ -118,7 +119,7 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
           unitMiddles[first + ${j}] = unit;
         }
         if (isChannel) {
-          ${putHalves('keys', `${2 * tileHalves} + (${ROWS} * tile + ${j}) * ${stride} + 4 * lane`, 'inverseOf(unit) * key')}
+          ${putQuad('keys', `${2 * tileQuads} + (${ROWS} * tile + ${j}) * ${stride} + lane`, 'inverseOf(unit) * key')}
         }
       }
       ${rest(j)}
@@ -140,14 +141,14 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
       ${times(
         dk / FRAGMENT,
         (step) => `product = subgroupMatrixMultiplyAccumulate(
-        subgroupMatrixLoad<Left, row_major>(${left} + ${FRAGMENT * step}, ${stride}),
-        subgroupMatrixLoad<Right, col_major>(${right} + ${FRAGMENT * step}, ${stride}), product);`,
+        subgroupMatrixLoad<Left, row_major>(${left} + ${4 * step}, ${stride}),
+        subgroupMatrixLoad<Right, col_major>(${right} + ${4 * step}, ${stride}), product);`,
       )}
       subgroupMatrixStore<row_major>(&results, 256 * subgroup, product, 16);`;
   // Two tiles' late blocks and early blocks at once: half of the products are of different tiles, and are left.
   const readOtherBlock = (scores: string): string => `workgroupBarrier();
   if (subgroup < 2) {
-    ${product(`&keys, subgroup * ${tileHalves}`, `&keys, ${2 * tileHalves} + subgroup * ${tileHalves}`)}
+    ${product(`&keys, subgroup * ${tileQuads}`, `&keys, ${2 * tileQuads} + subgroup * ${tileQuads}`)}
   }
   workgroupBarrier();
   if (local < 128) {
@@ -167,13 +168,13 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
   if (isChannel) {
     var between = afterBlock;
     for (var reader = tile + 1; reader < 4; reader++) {
-      let place = (reader * (reader - 1) / 2 + tile) * ${tileHalves} + first % 16 * ${stride} + 4 * lane;
+      let place = (reader * (reader - 1) / 2 + tile) * ${tileQuads} + first % 16 * ${stride} + lane;
       var suffix = between;
       ${backwards
         .map(
           (
             j,
-          ) => `${putHalves('keys', `place + ${j * stride}`, `inverseOf(unitKeys[first + ${j}]) * key${j} * suffix`)}
+          ) => `${putQuad('keys', `place + ${j * stride}`, `inverseOf(unitKeys[first + ${j}]) * key${j} * suffix`)}
       suffix *= decay${j};`,
         )
         .join('\n')}
@@ -185,7 +186,7 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
     let pair = tile0 + subgroup;
     let reader = readerOf(pair);
     if (subgroup < ${AT_ONCE} && pair < ${TILES}) {
-      ${product(`&readers, (reader - 1) * ${tileHalves}`, `&keys, pair * ${tileHalves}`)}
+      ${product(`&readers, (reader - 1) * ${tileQuads}`, `&keys, pair * ${tileQuads}`)}
     }
     workgroupBarrier();
     ${times(
@@ -208,9 +209,9 @@ export function mixedVectorWgsl({ dk, keysRead }: MixedVector): string {
   return `${mixedCommon}
 
 /** Of tiles 1 to 3. */
-var<workgroup> readers: array<f16, ${3 * tileHalves}>;
+var<workgroup> readers: array<vec2u, ${3 * tileQuads}>;
 /** Of each pair of tiles; before, two tiles of late blocks' readers and two of early blocks' keys. */
-var<workgroup> keys: array<f16, ${TILES * tileHalves}>;
+var<workgroup> keys: array<vec2u, ${TILES * tileQuads}>;
 /** Of whole blocks, by channel. */
 var<workgroup> blockDecays: array<vec4f, ${SUBGROUPS * quads}>;
 /** Sums of gates, then fragments, on their way. */

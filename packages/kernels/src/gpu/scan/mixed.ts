@@ -148,7 +148,7 @@ export const mixedReads = (
       ...(pairs && { w: read(pairs.w, 'vec4f') }),
       ...(states !== undefined && { states: read(states, 'f16') }),
       ...(strengths !== undefined && { strengths: read(strengths) }),
-      z: written(z),
+      z: written(z, 'vec4f'),
     },
     told: { to, stateScale, scoreScale },
     workgroups: [1, sizes.heads, sizes.chunks],
@@ -173,7 +173,7 @@ export const mixedScores = (sizes: ScanSizes, { x, y, width }: Scores): GpuDispa
     bindings: {
       ...Object.fromEntries(kinds.map(([tensor], n) => [`x${n}`, read(tensor, 'vec4f')])),
       y: read(y, 'vec4f'),
-      ...Object.fromEntries(kinds.map(([, made], n) => [`scores${n}`, written(made)])),
+      ...Object.fromEntries(kinds.map(([, made], n) => [`scores${n}`, written(made, 'vec4f')])),
     },
     workgroups: [1, sizes.heads, sizes.chunks],
   });

@@ -28,7 +28,8 @@ export interface MixedHomogeneous {
  */
 export function mixedHomogeneousWgsl({ dk, width, walk }: MixedHomogeneous): string {
   const fragments = dk / FRAGMENT;
-  const stride = STATE_COLUMNS + PADDING;
+  /** In words. */
+  const stride = (STATE_COLUMNS + PADDING) / 2;
   const half = FRAGMENT ** 2 / 2;
   const border = mixedStateHalves({ dk, dv: width }) / 2;
   const transition = stepHalves({ rows: dk, columns: dk });
@@ -88,8 +89,8 @@ export function mixedHomogeneousWgsl({ dk, width, walk }: MixedHomogeneous): str
 const fromLast = 2u;
 
 /** The state, as an operand. */
-var<workgroup> slice: array<f16, ${dk * stride}>;
-var<workgroup> products: array<f32, ${dk * STATE_COLUMNS}>;
+var<workgroup> slice: array<u32, ${dk * stride}>;
+var<workgroup> products: array<vec2f, ${(dk * STATE_COLUMNS) / 2}>;
 /** Of each subgroup the largest value of the state, of the sum with what is there, and whether the walk goes on. */
 var<workgroup> found: array<vec3u, 8>;
 
@@ -102,7 +103,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let subgroup = local / 32;
   let isBackwards = (sizes.extra & fromLast) != 0;
   let stateRow = local % 128 / 8;
-  let sliceAt = stateRow * ${stride} + column - column0;
+  let sliceAt = stateRow * ${stride} + (column - column0) / 2;
   let statePair = ((group.z * sizes.heads + head) * ${dk} + stateRow) * ${width / 2} + column / 2;
   ${begin}
   var isOver = false;
@@ -127,9 +128,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     ${times(
       fragments,
       (i) => `{
-      let halves = vec2<f16>(inverse * state${i});
-      slice[sliceAt + ${i * FRAGMENT * stride}] = halves.x;
-      slice[sliceAt + ${i * FRAGMENT * stride + 1}] = halves.y;
+      slice[sliceAt + ${i * FRAGMENT * stride}] = bitcast<u32>(vec2<f16>(inverse * state${i}));
     }`,
     )}
     workgroupBarrier();
@@ -139,10 +138,10 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       fragments,
       (k) => `{
       let left = subgroupMatrixLoad<Left, row_major>(&transitions, lane * ${transition} + (${place(0)[0]} * ${fragments} + ${k}) * ${2 * half}, 16);
-      ${times(own, (f) => `product${f} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&slice, ${FRAGMENT * k * stride} + ${FRAGMENT} * ${place(f)[1]}, ${stride}), product${f});`)}
+      ${times(own, (f) => `product${f} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&slice, ${FRAGMENT * k * stride} + 8 * ${place(f)[1]}, ${stride}), product${f});`)}
     }`,
     )}
-    ${times(own, (f) => `subgroupMatrixStore<row_major>(&products, 256 * (2 * ${place(f)[0]} + ${place(f)[1]}), product${f}, 16);`)}
+    ${times(own, (f) => `subgroupMatrixStore<row_major>(&products, 128 * (2 * ${place(f)[0]} + ${place(f)[1]}), product${f}, 8);`)}
     workgroupBarrier();
 
     let unit = exp2(unpack2x16float(transitionWords[lane * ${transition / 2} + ${(dk * dk) / 2}]).x) * unitState;
@@ -155,11 +154,10 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     ${times(
       fragments,
       (i) => `{
-      let at = 2 * local + ${512 * i};
       if (gate == vectorGate) {
         kept = decayBetween(sums[row * ${dk} + stateRow + ${FRAGMENT * i}], vec2f());
       }
-      state${i} = kept * state${i} + unit * vec2f(products[at], products[at + 1]);
+      state${i} = kept * state${i} + unit * products[local + ${256 * i}];
     }`,
     )}
   }

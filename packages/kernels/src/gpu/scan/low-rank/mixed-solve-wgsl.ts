@@ -1,5 +1,5 @@
 // The text of a chunk's triangular system, and of what it does to the state, on matrix units. See mixed-operands.ts.
-import { FRAGMENT, PADDING, putHalves, times } from '../../matrix-units.ts';
+import { FRAGMENT, PADDING, putQuad, QUAD, times } from '../../matrix-units.ts';
 import { CHUNK, mixedCommon } from '../mixed-operands.ts';
 import { blockAt, INVERSE_HALVES, stepHalves, strengthOf, triangle } from './mixed-operands.ts';
 
@@ -12,17 +12,27 @@ export interface MixedSolve {
   readonly given: boolean;
 }
 
+/** Some of T's blocks. */
+interface Blocks {
+  readonly count: number;
+  /** Text of the place of the one that vector `quad` of all of theirs is in. */
+  readonly place: string;
+}
+
 const BLOCK = FRAGMENT ** 2;
 const BLOCKS = triangle.length;
 /** Of lower parts, which would be too small for f16. */
 const LIFT = 2048;
-/** From a value to the lower part of it. */
-const LOWER = BLOCKS * BLOCK;
-/** Of `other`: rows of keys, or T's blocks in two parts. */
-const otherHalves = (dk: number): number => Math.max(CHUNK * (dk + PADDING), 2 * LOWER);
+/** Vectors of a block, and of all. */
+const BLOCK_QUADS = BLOCK / QUAD;
+const QUADS = BLOCKS * BLOCK_QUADS;
+/** Of a row of `width` values. */
+const strideOf = (width: number): number => (width + PADDING) / QUAD;
+/** Of `other`: rows of keys, or T's blocks in two parts, the lower ones behind the others. */
+const otherQuads = (dk: number): number => Math.max(CHUNK * strideOf(dk), 2 * QUADS);
 
 export const mixedSolveBytes = ({ dk, dv }: Pick<MixedSolve, 'dk' | 'dv'>): number =>
-  4 * BLOCKS * BLOCK + 2 * (CHUNK * (Math.max(dk, dv) + PADDING) + otherHalves(dk)) + 6 * 4 * CHUNK + 8 * 8;
+  16 * QUADS + 8 * (CHUNK * strideOf(Math.max(dk, dv)) + otherQuads(dk)) + 6 * 4 * CHUNK + 8 * 8;
 
 /**
  * T, M and H of one chunk and head, with a subgroup for each 16 key channels. N, and T in its place, are f32: blocks of 16 by
@@ -31,13 +41,12 @@ export const mixedSolveBytes = ({ dk, dv }: Pick<MixedSolve, 'dk' | 'dv'>): numb
 export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
   const subgroups = dk / FRAGMENT;
   const invocations = 32 * subgroups;
-  const strideOf = (width: number): number => width + PADDING;
 
   // Rows: four values of an invocation in each pass.
   const passesOf = (width: number): number => (CHUNK * width) / 4 / invocations;
   const rowOf = (width: number, p: number): string => `((local + ${p * invocations}) / ${width / 4})`;
   const placeOf = (width: number, p: number): string =>
-    `${rowOf(width, p)} * ${strideOf(width)} + local % ${width / 4} * 4`;
+    `${rowOf(width, p)} * ${strideOf(width)} + local % ${width / 4}`;
   const read = (name: string, width: number): string =>
     times(
       passesOf(width),
@@ -57,7 +66,7 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
       if (local % ${dk / 4} == 0) {
         units[${rowOf(dk, p)}] = unit;
       }
-      ${putHalves('own', placeOf(dk, p), 'inverseOf(unit) * values')}
+      ${putQuad('own', placeOf(dk, p), 'inverseOf(unit) * values')}
     }`,
     )}
   }`;
@@ -83,7 +92,7 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
     ${agree('vec2u(most, 0)')}
     ${unit} = unitOf(largestOfAll().x);
     let inverse = inverseOf(${unit});
-    ${times(passesOf(width), (p) => putHalves(to, placeOf(width, p), `inverse * values${p}`))}
+    ${times(passesOf(width), (p) => putQuad(to, placeOf(width, p), `inverse * values${p}`))}
     workgroupBarrier();
   }`;
   const agree = (values: string): string => `{
@@ -111,74 +120,82 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
       ${times(
         dk / FRAGMENT,
         (step) => `pair = subgroupMatrixMultiplyAccumulate(
-        subgroupMatrixLoad<Left, row_major>(&own, row * ${16 * strideOf(dk)} + ${16 * step}, ${strideOf(dk)}),
-        subgroupMatrixLoad<Right, col_major>(&own, column * ${16 * strideOf(dk)} + ${16 * step}, ${strideOf(dk)}), pair);`,
+        subgroupMatrixLoad<Left, row_major>(&own, row * ${16 * strideOf(dk)} + ${4 * step}, ${strideOf(dk)}),
+        subgroupMatrixLoad<Right, col_major>(&own, column * ${16 * strideOf(dk)} + ${4 * step}, ${strideOf(dk)}), pair);`,
       )}
-      subgroupMatrixStore<row_major>(&matrix, ${BLOCK} * block, pair, 16);
+      subgroupMatrixStore<row_major>(&matrix, ${BLOCK_QUADS} * block, pair, 4);
     }
   }`,
   );
-  const makeN = triangle
-    .map(({ row, column }) =>
-      times(
-        BLOCK / invocations,
-        (n) => `{
-    let at = local + ${n * invocations};
-    let i = ${16 * row} + at / 16;
-    let j = ${16 * column} + at % 16;
-    var value = -strengths[i];
-    ${
-      given
-        ? `value *= scores[lane0 * 4096 + i * 64 + j];`
-        : `value *= units[i] * units[j] * matrix[${blockAt(row, column)} + at];
-    if (gate == scalarGate) {
-      value *= decayBetween(tokenSums[i], tokenSums[j]);
-    }`
-    }
-    matrix[${blockAt(row, column)} + at] = select(0f, value, j < i && i < chunk.tokens);
-  }`,
-      ),
-    )
-    .join('\n');
+  // Vectors of N's blocks, some of an invocation: `block`, row i, columns from j on.
+  const quadPasses = Math.ceil(QUADS / invocations);
+  const eachQuad = (line: (p: number) => string): string =>
+    times(
+      quadPasses,
+      (p) => `{
+      let at = local + ${p * invocations};
+      let block = at / ${BLOCK_QUADS};
+      let i = 16 * rowOfBlock(block) + at % ${BLOCK_QUADS} / 4;
+      let j = 16 * columnOfBlock(block) + at % 4 * 4;
+      ${(p + 1) * invocations > QUADS ? `if (at < ${QUADS}) {\n${line(p)}\n}` : line(p)}
+    }`,
+    );
+  const ofFourTokens = (value: (token: string) => string): string =>
+    `vec4f(${[0, 1, 2, 3].map((n) => value(`(j + ${n})`)).join(', ')})`;
+  const readScores = `${times(quadPasses, (p) => `var given${p} = vec4f();`)}
+  ${eachQuad((p) => `given${p} = scores[lane0 * 1024 + i * 16 + j / 4];`)}`;
+  const makeN = eachQuad(
+    (p) => `let columns = j + vec4u(0, 1, 2, 3);
+      ${
+        given
+          ? `let values = -strengths[i] * given${p};`
+          : `var values = -strengths[i] * units[i] * ${ofFourTokens((token) => `units[${token}]`)} * matrix[at];
+      if (gate == scalarGate) {
+        let reader = tokenSums[i];
+        values *= ${ofFourTokens((token) => `decayBetween(reader, tokenSums[${token}])`)};
+      }`
+      }
+      matrix[at] = select(vec4f(), values, (columns < vec4u(i)) & vec4<bool>(i < chunk.tokens));`,
+  );
 
+  // T (I − N) = I, a row of T each invocation, from its last column to the first.
   const invertBlocks = `
   {
     let block = min(subgroup, 3);
-    let at = ${BLOCK} * (block * (block + 1) / 2 + block);
-    let column = lane % 16;
-    ${times(
-      FRAGMENT,
-      (r) => `var t${r} = select(0f, 1f, column == ${r});
-    ${times(r, (m) => `t${r} += matrix[at + ${16 * r + m}] * t${m};`)}`,
-    )}
+    let at = ${BLOCK_QUADS} * (block * (block + 1) / 2 + block);
+    let row = lane % 16;
+    ${times(4, (c) => `var t${c} = select(vec4f(), vec4f(1), vec4u(row) == vec4u(${[0, 1, 2, 3].map((n) => 4 * c + n).join(', ')}));`)}
+    ${Array.from({ length: FRAGMENT - 1 }, (_, n) => FRAGMENT - 1 - n)
+      .map((m) =>
+        times(Math.ceil(m / 4), (c) => `t${c} += t${m >> 2}.${'xyzw'[m & 3]} * matrix[at + ${4 * m + c}];`),
+      )
+      .join('\n')}
     workgroupBarrier();
     if (subgroup < 4 && lane < 16) {
-      ${times(FRAGMENT, (r) => `matrix[at + ${16 * r} + column] = t${r};`)}
+      ${times(4, (c) => `matrix[at + 4 * row + ${c}] = t${c};`)}
     }
     workgroupBarrier();
   }`;
   // Blocks of 32 and 64 on matrix units: each value as two of f16, of which the products of the lower ones alone are left out.
-  const split = (blocks: readonly number[]): string =>
-    blocks
-      .map((block) =>
-        times(
-          BLOCK / invocations,
-          (n) => `{
-    let at = ${block} + local + ${n * invocations};
-    let value = matrix[at];
-    let high = f16(value);
-    other[at] = high;
-    other[at + ${LOWER}] = f16(${LIFT} * (value - f32(high)));
-  }`,
-        ),
-      )
-      .join('\n');
+  const split = ({ count, place }: Blocks): string =>
+    times(Math.ceil((count * BLOCK_QUADS) / invocations), (n) => {
+      const line = `let at = ${place} * ${BLOCK_QUADS} + quad % ${BLOCK_QUADS};
+      let values = matrix[at];
+      let high = vec4<f16>(values);
+      other[at] = bitcast<vec2u>(high);
+      ${putQuad('other', `at + ${QUADS}`, `${LIFT} * (values - vec4f(high))`)}`;
+      const isPart = (n + 1) * invocations > count * BLOCK_QUADS;
+      return `{
+      let quad = local + ${n * invocations};
+      ${isPart ? `if (quad < ${count * BLOCK_QUADS}) {\n${line}\n}` : line}
+    }`;
+    });
   const meetLower = (left: string, right: string): string => `{
-      sum = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&other, ${left}, 16), subgroupMatrixLoad<Right, row_major>(&other, ${right} + ${LOWER}, 16), sum);
-      sum = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&other, ${left} + ${LOWER}, 16), subgroupMatrixLoad<Right, row_major>(&other, ${right}, 16), sum);
+      sum = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&other, ${left}, 4), subgroupMatrixLoad<Right, row_major>(&other, ${right} + ${QUADS}, 4), sum);
+      sum = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&other, ${left} + ${QUADS}, 4), subgroupMatrixLoad<Right, row_major>(&other, ${right}, 4), sum);
     }`;
   const meet = (left: string, right: string): string =>
-    `sum = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&other, ${left}, 16), subgroupMatrixLoad<Right, row_major>(&other, ${right}, 16), sum);`;
+    `sum = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&other, ${left}, 4), subgroupMatrixLoad<Right, row_major>(&other, ${right}, 4), sum);`;
   /** A sum of products of blocks, `over` more than one where it is a loop's head. */
   const merge = (subgroupsWith: number, place: string, left: string, right: string, over = ''): string => `
   if (subgroup < ${subgroupsWith}) {
@@ -187,20 +204,22 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
     ${over} ${meetLower(left, right)}
     sum = subgroupMatrixScalarMultiply(sum, ${1 / LIFT});
     ${over} { ${meet(left, right)} }
-    subgroupMatrixStore<row_major>(&matrix, blockOf(row, column), sum, 16);
+    subgroupMatrixStore<row_major>(&matrix, blockOf(row, column), sum, 4);
   }
   workgroupBarrier();`;
-  const again = (blocks: readonly number[]): string => `${split(blocks)}
+  const again = (blocks: Blocks): string => `${split(blocks)}
   workgroupBarrier();`;
   const ofTwo = `let row = 1 + 2 * subgroup;
     let column = 2 * subgroup;`;
   const ofFour = `let row = 2 + subgroup / 2;
     let column = subgroup % 2;`;
-  const two = [blockAt(1, 0), blockAt(3, 2)];
-  const four = [blockAt(2, 0), blockAt(2, 1), blockAt(3, 0), blockAt(3, 1)];
+  const all = { count: BLOCKS, place: `(quad / ${BLOCK_QUADS})` };
+  // [1, 0] and [3, 2]; [2, 0], [2, 1], [3, 0] and [3, 1].
+  const two = { count: 2, place: `(1 + 7 * (quad / ${BLOCK_QUADS}))` };
+  const four = { count: 4, place: `(3 + quad / ${BLOCK_QUADS} + quad / ${2 * BLOCK_QUADS})` };
   const invert = [
     invertBlocks,
-    again(triangle.map(({ row, column }) => blockAt(row, column))),
+    again(all),
     merge(2, ofTwo, 'blockOf(row, column)', 'blockOf(column, column)'),
     again(two),
     merge(2, ofTwo, 'blockOf(row, row)', 'blockOf(row, column)'),
@@ -211,26 +230,16 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
   ].join('\n');
 
   // T as it is, and with the factors of the keys it is multiplied with.
-  const pairPasses = (BLOCKS * BLOCK) / 2 / invocations;
   const keepInverse = `
   {
     var most = vec2u();
-    ${times(
-      pairPasses,
-      (p) => `let pair${p} = 2 * (local + ${p * invocations});
-    let t${p} = vec2f(matrix[pair${p}], matrix[pair${p} + 1]);
-    var met${p} = t${p};
-    {
-      let block = pair${p} / ${BLOCK};
-      ${
-        turned
-          ? `let j = 16 * columnOfBlock(block) + pair${p} % 16;
-      met${p} *= vec2f(${first('j')} * units[j], ${first('(j + 1)')} * units[j + 1]);`
-          : `let i = 16 * rowOfBlock(block) + pair${p} % ${BLOCK} / 16;
-      met${p} *= ${first('i')} * units[i];`
-      }
-    }
-    most = max(most, vec2u(largestOf(t${p}.xyxy), largestOf(met${p}.xyxy)));`,
+    ${times(quadPasses, (p) => `var t${p} = vec4f();\nvar met${p} = vec4f();`)}
+    ${eachQuad(
+      (p) => `t${p} = matrix[at];
+      met${p} = t${p} * ${
+        turned ? ofFourTokens((token) => `${first(token)} * units[${token}]`) : `(${first('i')} * units[i])`
+      };
+      most = max(most, vec2u(largestOf(t${p}), largestOf(met${p})));`,
     )}
     ${agree('most')}
     let both = largestOfAll();
@@ -238,17 +247,13 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
     let inverse = inverseOf(unit);
     unitL = unitOf(both.y);
     let inverseMet = inverseOf(unitL);
-    ${times(
-      pairPasses,
-      (p) => `inverses[lane0 * ${INVERSE_HALVES / 2} + pair${p} / 2] = pack2x16float(inverse * t${p});
-    {
-      let halves = vec2<f16>(inverseMet * met${p});
-      other[pair${p}] = halves.x;
-      other[pair${p} + 1] = halves.y;
-    }`,
+    let inverse0 = lane0 * ${INVERSE_HALVES / QUAD};
+    ${eachQuad(
+      (p) => `inverses[inverse0 + at] = packed(inverse * t${p});
+      ${putQuad('other', 'at', `inverseMet * met${p}`)}`,
     )}
     if (local == 0) {
-      inverses[lane0 * ${INVERSE_HALVES / 2} + ${(BLOCKS * BLOCK) / 2}] = pack2x16float(vec2f(exponentOf(unit)));
+      inverses[inverse0 + ${QUADS}] = packed(vec4f(exponentOf(unit)));
     }
     workgroupBarrier();
   }`;
@@ -256,43 +261,43 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
   // L: 16 channels of each subgroup, which end up in registers.
   const rowBlocks = [0, 1, 2, 3];
   const ofL = rowBlocks.flatMap((r) =>
-    Array.from({ length: 8 }, (_, n) => ({
+    [0, 1].map((n) => ({
       r,
       n,
       name: `l${r}x${n}`,
-      row: `(${16 * r + 2 * n} + lane / 16)`,
+      row: `(${16 * r + 8 * n} + lane / 4)`,
     })),
   );
   const makeL = `
   ${times(4, (r) => `var sum${r} = Sums();`)}
   {
-    ${times(4, (j) => `let right${j} = subgroupMatrixLoad<Right, row_major>(&own, ${16 * j * strideOf(dk)} + 16 * subgroup, ${strideOf(dk)});`)}
+    ${times(4, (j) => `let right${j} = subgroupMatrixLoad<Right, row_major>(&own, ${16 * j * strideOf(dk)} + 4 * subgroup, ${strideOf(dk)});`)}
     ${triangle
       .map(({ row, column }) => {
         const [order, z, x] = turned ? ['row_major', row, column] : ['col_major', column, row];
-        return `sum${z} = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, ${order}>(&other, ${blockAt(row, column)}, 16), right${x}, sum${z});`;
+        return `sum${z} = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, ${order}>(&other, ${blockAt(row, column) / QUAD}, 4), right${x}, sum${z});`;
       })
       .join('\n')}
   }
   ${rowBlocks
     .map(
-      (r) => `subgroupMatrixStore<row_major>(&matrix, ${BLOCK} * subgroup, sum${r}, 16);
+      (r) => `subgroupMatrixStore<row_major>(&matrix, ${BLOCK_QUADS} * subgroup, sum${r}, 4);
   workgroupBarrier();
   ${ofL
     .filter((value) => value.r === r)
-    .map(({ n, name }) => `let ${name} = unitL * matrix[${BLOCK} * subgroup + ${32 * n} + lane];`)
+    .map(({ n, name }) => `let ${name} = unitL * matrix[${BLOCK_QUADS} * subgroup + ${32 * n} + lane];`)
     .join('\n')}
   workgroupBarrier();`,
     )
     .join('\n')}`;
   /** In `other`, divided by `unitL`. */
   const keepL = `{
-    var most = 0f;
-    ${ofL.map(({ name }) => `most = max(most, abs(${name}));`).join('\n')}
-    ${agree('vec2u(bitcast<u32>(most), 0)')}
+    var most = 0u;
+    ${ofL.map(({ name }) => `most = max(most, largestOf(${name}));`).join('\n')}
+    ${agree('vec2u(most, 0)')}
     unitL = unitOf(largestOfAll().x);
     let inverse = inverseOf(unitL);
-    ${ofL.map(({ name, row }) => `other[${row} * ${strideOf(dk)} + 16 * subgroup + lane % 16] = f16(inverse * ${name});`).join('\n')}
+    ${ofL.map(({ name, row }) => putQuad('other', `${row} * ${strideOf(dk)} + 4 * subgroup + lane % 4`, `inverse * ${name}`)).join('\n')}
     workgroupBarrier();
   }`;
 
@@ -304,11 +309,11 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
     times(
       4,
       (j) => `{
-    let left = subgroupMatrixLoad<Left, col_major>(&other, ${16 * j * strideOf(dk)} + 16 * subgroup, ${strideOf(dk)});
+    let left = subgroupMatrixLoad<Left, col_major>(&other, ${16 * j * strideOf(dk)} + 4 * subgroup, ${strideOf(dk)});
     ${columns
       .map(
         (c) =>
-          `total${c} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&own, ${16 * j * strideOf(width) + 16 * c}, ${strideOf(width)}), total${c});`,
+          `total${c} = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&own, ${16 * j * strideOf(width) + 4 * c}, ${strideOf(width)}), total${c});`,
       )
       .join('\n')}
   }`,
@@ -316,15 +321,14 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
   const leave = (name: string, width: number, columns: readonly number[]): string =>
     columns
       .map(
-        (c) => `subgroupMatrixStore<row_major>(&matrix, ${BLOCK} * subgroup, total${c}, 16);
+        (c) => `subgroupMatrixStore<row_major>(&matrix, ${BLOCK_QUADS} * subgroup, total${c}, 4);
     workgroupBarrier();
     ${times(
-      4,
+      2,
       (n) => `{
-      let at = ${BLOCK} * subgroup + 2 * (${32 * n} + lane);
-      let values = vec2f(matrix[at], matrix[at + 1]);
-      most = max(most, max(abs(values.x), abs(values.y)));
-      ${name}[block + (subgroup * ${width / FRAGMENT} + ${c}) * ${BLOCK / 2} + ${32 * n} + lane] = pack2x16float(fitting * values);
+      let values = matrix[${BLOCK_QUADS} * subgroup + ${32 * n} + lane];
+      most = max(most, largestOf(values));
+      ${name}[block + (subgroup * ${width / FRAGMENT} + ${c}) * ${BLOCK_QUADS} + ${32 * n} + lane] = packed(fitting * values);
     }`,
     )}
     workgroupBarrier();`,
@@ -335,8 +339,8 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
     const columns = columnsOf(width);
     const some = [columns.slice(0, columns.length / 2), columns.slice(columns.length / 2)];
     return `{
-    let block = lane0 * ${stepHalves({ rows: dk, columns: width }) / 2};
-    var most = 0f;
+    let block = lane0 * ${stepHalves({ rows: dk, columns: width }) / QUAD};
+    var most = 0u;
     ${making ?? ''}
     let unit = unitL * unitOwn;
     let fitting = ${fitting};
@@ -347,10 +351,12 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
             .map((part) => `{\n${begin(part)}\n${multiply(width, part)}\n${leave(name, width, part)}\n}`)
             .join('\n')
     }
-    ${agree('vec2u(bitcast<u32>(most), 0)')}
+    ${agree('vec2u(most, 0)')}
     if (local == 0) {
-      ${name}[block + ${(dk * width) / 2}] = pack2x16float(vec2f(exponentOf(unit / fitting)));
-      ${name}[block + ${(dk * width) / 2 + 1}] = bitcast<u32>(unit * bitcast<f32>(largestOfAll().x));
+      ${name}[block + ${(dk * width) / QUAD}] = vec2u(
+        pack2x16float(vec2f(exponentOf(unit / fitting))),
+        bitcast<u32>(unit * bitcast<f32>(largestOfAll().x)),
+      );
     }
     workgroupBarrier();
   }`;
@@ -372,11 +378,11 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
 ${strengthOf}
 
 /** N, then T, by blocks on and below the diagonal; then fragments on their way. */
-var<workgroup> matrix: array<f32, ${BLOCKS * BLOCK}>;
+var<workgroup> matrix: array<vec4f, ${QUADS}>;
 /** Keys, then values. */
-var<workgroup> own: array<f16, ${CHUNK * strideOf(Math.max(dk, dv))}>;
+var<workgroup> own: array<vec2u, ${CHUNK * strideOf(Math.max(dk, dv))}>;
 /** T as an operand, then L. */
-var<workgroup> other: array<f16, ${otherHalves(dk)}>;
+var<workgroup> other: array<vec2u, ${otherQuads(dk)}>;
 /** What rows of \`own\` were divided by. */
 var<workgroup> units: array<f32, 64>;
 var<workgroup> strengths: array<f32, 64>;
@@ -391,6 +397,11 @@ fn largestOfAll() -> vec2u {
   return most;
 }
 
+/** As f16, subnormals too. */
+fn packed(values: vec4f) -> vec2u {
+  return vec2u(pack2x16float(values.xy), pack2x16float(values.zw));
+}
+
 fn rowOfBlock(block: u32) -> u32 {
   return u32(block > 0) + u32(block > 2) + u32(block > 5);
 }
@@ -401,7 +412,7 @@ fn columnOfBlock(block: u32) -> u32 {
 }
 
 fn blockOf(row: u32, column: u32) -> u32 {
-  return ${BLOCK} * (row * (row + 1) / 2 + column);
+  return ${BLOCK_QUADS} * (row * (row + 1) / 2 + column);
 }
 
 @compute @workgroup_size(${invocations})
@@ -428,6 +439,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       endDecays[local] = decayBetween(sums[(chunk.start + chunk.tokens - 1) * sizes.heads + head], sum);
     }
   }
+  ${given ? readScores : ''}
   ${bringApart(firstKeys)}
   workgroupBarrier();
   ${given ? '' : `${makePairs}\nworkgroupBarrier();`}

@@ -15,7 +15,8 @@ export interface MixedStates {
 export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
   const invocations = 256;
   const fragments = dk / FRAGMENT;
-  const stride = STATE_COLUMNS + PADDING;
+  /** In words. */
+  const stride = (STATE_COLUMNS + PADDING) / 2;
   const half = FRAGMENT ** 2 / 2;
   const border = mixedStateHalves({ dk, dv }) / 2;
   const transition = stepHalves({ rows: dk, columns: dk });
@@ -62,10 +63,9 @@ export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
     ${times(
       fragments,
       (i) => `{
-      let halves = vec2<f16>(inverse * state${i});
-      slice[sliceAt + ${i * FRAGMENT * stride}] = halves.x;
-      slice[sliceAt + ${i * FRAGMENT * stride + 1}] = halves.y;
-      states[${lane} * ${border} + (${i * (dv / FRAGMENT)} + column0 / 16 + local / 128) * ${half} + local % 128] = pack2x16float(vec2f(halves));
+      let halves = bitcast<u32>(vec2<f16>(inverse * state${i}));
+      slice[sliceAt + ${i * FRAGMENT * stride}] = halves;
+      states[${lane} * ${border} + (${i * (dv / FRAGMENT)} + column0 / 16 + local / 128) * ${half} + local % 128] = halves;
     }`,
     )}
     if (local == 0) {
@@ -83,8 +83,8 @@ const hasInitial = 1u;
 const fromLast = 2u;
 
 /** The state, as an operand. */
-var<workgroup> slice: array<f16, ${dk * stride}>;
-var<workgroup> products: array<f32, ${dk * STATE_COLUMNS}>;
+var<workgroup> slice: array<u32, ${dk * stride}>;
+var<workgroup> products: array<vec2f, ${(dk * STATE_COLUMNS) / 2}>;
 /** Of each subgroup's state. */
 var<workgroup> largest: array<u32, 8>;
 
@@ -104,7 +104,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
 
   // An invocation has two columns of every 16th row, as they lie in fragments.
   let stateRow = local % 128 / 8;
-  let sliceAt = stateRow * ${stride} + 16 * (local / 128) + 2 * (local % 8);
+  let sliceAt = stateRow * ${stride} + 8 * (local / 128) + local % 8;
   let statePair = ((group.z * sizes.heads + head) * ${dk} + stateRow) * ${dv / 2} + (column0 + 16 * (local / 128)) / 2 + local % 8;
   ${times(fragments, (i) => `var state${i} = vec2f();`)}
   if ((sizes.extra & hasInitial) != 0) {
@@ -134,8 +134,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       workgroupBarrier();
       let most = largestOfAll();
       ${times(own, (f) => `var product${f} = Sums();`)}
-      ${times(fragments, (k) => times(own, (f) => `product${f} = subgroupMatrixMultiplyAccumulate(left${k}, subgroupMatrixLoad<Right, row_major>(&slice, ${FRAGMENT * k * stride} + ${FRAGMENT} * ${place(f)[1]}, ${stride}), product${f});`))}
-      ${times(own, (f) => `subgroupMatrixStore<row_major>(&products, 256 * (2 * ${place(f)[0]} + ${place(f)[1]}), product${f}, 16);`)}
+      ${times(fragments, (k) => times(own, (f) => `product${f} = subgroupMatrixMultiplyAccumulate(left${k}, subgroupMatrixLoad<Right, row_major>(&slice, ${FRAGMENT * k * stride} + 8 * ${place(f)[1]}, ${stride}), product${f});`))}
+      ${times(own, (f) => `subgroupMatrixStore<row_major>(&products, 128 * (2 * ${place(f)[0]} + ${place(f)[1]}), product${f}, 8);`)}
       workgroupBarrier();
       let unit = exp2(unpack2x16float(words.z).x) * unitState;
       let unitAddition = exp2(unpack2x16float(words.x).x);
@@ -143,12 +143,11 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       ${times(
         fragments,
         (i) => `{
-        let at = 2 * local + ${512 * i};
         var kept = scalarKept;
         if (gate == vectorGate) {
           kept = decayBetween(whole${i}, vec2f());
         }
-        state${i} = kept * state${i} + unit * vec2f(products[at], products[at + 1]) + unitAddition * unpack2x16float(addition${i});
+        state${i} = kept * state${i} + unit * products[local + ${256 * i}] + unitAddition * unpack2x16float(addition${i});
       }`,
       )}
       // A bound of the new state's values, which all know without asking each other: they come out below 2^15.
