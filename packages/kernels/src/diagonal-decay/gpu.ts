@@ -33,7 +33,7 @@ import vectorGateGradientWgsl from '../gpu/scan/vector-gate-gradient.wgsl';
 /** Storage buffers of the stage that has the most. */
 const MOST_BUFFERS = 10;
 /** Of reads with dots. */
-const MOST_WORKGROUP_BYTES = 20_736;
+const MOST_WORKGROUP_BYTES = 21_504;
 
 type Shapes = { readonly [Name in keyof DiagonalDecayInputs]: readonly number[] };
 

@@ -1,121 +1,120 @@
-// A product of two matrices in f32, one tile of 64 × 64. It is summed over slices of `depth` of the inner index k: each
-// invocation brings a block of 4 × 4 of either operand to workgroup memory, k as the outer axis, and multiplies 8 rows by 4
-// columns out of it. Blocks are best read without branches: a driver waits for what is read within one before it goes on.
+// A product of two matrices in f32, one tile of 64 × `tileColumns` (product.ts). It is summed over slices of `depth` of the inner
+// index k: invocations bring blocks of 4 × 4 of either operand to workgroup memory, k as the outer axis, and multiply 8 rows by
+// 4 · `vectors` columns out of it. While one slice is multiplied the next is on its way, and two things would make a driver wait
+// for it: a branch around what is read, and any look at it, be it a `select`, before the multiplication. So blocks are read as they
+// lie in memory, from wherever is near, and masked and decayed when they are kept.
 const tile = 64u;
 const quads = tile / 4;
-const invocations = 128u;
-const depth = 32u;
-/** Vectors of sums that an invocation has. */
-const parts = 8u;
+const columnQuads = tileColumns / 4;
+/** Invocations side by side along the columns; the others lie along the rows, 8 of them. */
+const columnLanes = invocations / 8;
+/** Vectors of columns that an invocation has, and of sums. */
+const vectors = columnQuads / columnLanes;
+const parts = 8 * vectors;
+/** Blocks of a slice that an invocation brings; where there are fewer than invocations, two bring the same. */
+const innerQuads = depth / 4;
+const blocksA = quads * innerQuads;
+const heldB = columnQuads * innerQuads / invocations;
 
 /** By k, then along the edge: an index in two parts, the first of which is constant, costs nothing where it is used. */
 var<workgroup> sliceA: array<array<vec4f, quads>, depth>;
-var<workgroup> sliceB: array<array<vec4f, quads>, depth>;
+var<workgroup> sliceB: array<array<vec4f, columnQuads>, depth>;
 
-/** Rows 4 · lane … and 32 + 4 · lane …. Indexed by constants alone, lest it be moved from registers to memory. */
+/**
+ * For each vector of columns, rows 4 · lane … and 32 + 4 · lane …. Indexed by constants alone, and in loops that a driver unrolls,
+ * lest it be moved from registers to memory.
+ */
 var<private> tileSums: array<vec4f, parts>;
 
-/** Which block to bring, in quads: x along the tile's edge, y along k. For operands stored along the edge. */
-fn alongEdge(local: u32) -> vec2u {
-  return vec2u(local % quads, local / quads);
+/** Where a block is in its slice, in quads: x along the tile's edge, y along k. For operands stored along the edge. */
+fn alongEdge(block: u32, edgeQuads: u32) -> vec2u {
+  return vec2u(block % edgeQuads, block / edgeQuads);
 }
 
 /** For operands stored along k. */
-fn alongInner(local: u32) -> vec2u {
-  return vec2u(local % 8 + 8 * (local / 64), local / 8 % 8);
+fn alongInner(block: u32) -> vec2u {
+  return vec2u(block % 8 + 8 * (block / (8 * innerQuads)), block / 8 % innerQuads);
 }
 
-/** Leaves a slice to be multiplied, once all are done with the one before. */
+fn blockOfA(local: u32) -> u32 {
+  return local % blocksA;
+}
+
+/** Leaves a block to be multiplied. */
+fn keepA(local: u32, at: vec2u, block: mat4x4f) {
+  if (blocksA >= invocations || local < blocksA) {
+    sliceA[4 * at.y][at.x] = block[0];
+    sliceA[4 * at.y + 1][at.x] = block[1];
+    sliceA[4 * at.y + 2][at.x] = block[2];
+    sliceA[4 * at.y + 3][at.x] = block[3];
+  }
+}
+
+fn keepB(at: vec2u, block: mat4x4f) {
+  sliceB[4 * at.y][at.x] = block[0];
+  sliceB[4 * at.y + 1][at.x] = block[1];
+  sliceB[4 * at.y + 2][at.x] = block[2];
+  sliceB[4 * at.y + 3][at.x] = block[3];
+}
+
+/** Leaves slices, a block of either an invocation, once all are done with the ones before. */
 fn keepSlices(local: u32, a: mat4x4f, atA: vec2u, b: mat4x4f, atB: vec2u) {
   workgroupBarrier();
-  sliceA[4 * atA.y][atA.x] = a[0];
-  sliceA[4 * atA.y + 1][atA.x] = a[1];
-  sliceA[4 * atA.y + 2][atA.x] = a[2];
-  sliceA[4 * atA.y + 3][atA.x] = a[3];
-  sliceB[4 * atB.y][atB.x] = b[0];
-  sliceB[4 * atB.y + 1][atB.x] = b[1];
-  sliceB[4 * atB.y + 2][atB.x] = b[2];
-  sliceB[4 * atB.y + 3][atB.x] = b[3];
+  keepA(local, atA, a);
+  keepB(atB, b);
   workgroupBarrier();
+}
+
+/** Of 4 rows by 4 columns, from part `first` on. */
+fn addProducts(first: u32, a: vec4f, b: vec4f) {
+  tileSums[first] += a.x * b;
+  tileSums[first + 1] += a.y * b;
+  tileSums[first + 2] += a.z * b;
+  tileSums[first + 3] += a.w * b;
 }
 
 fn multiplySlices(local: u32) {
-  let lane = vec2u(local % quads, local / quads);
+  let lane = vec2u(local % columnLanes, local / columnLanes);
   for (var k = 0u; k < depth; k++) {
     let upper = sliceA[k][lane.y];
     let lower = sliceA[k][8 + lane.y];
-    let b = sliceB[k][lane.x];
-    tileSums[0] += upper.x * b;
-    tileSums[1] += upper.y * b;
-    tileSums[2] += upper.z * b;
-    tileSums[3] += upper.w * b;
-    tileSums[4] += lower.x * b;
-    tileSums[5] += lower.y * b;
-    tileSums[6] += lower.z * b;
-    tileSums[7] += lower.w * b;
-  }
-}
-
-/** tileSums[part] for a part that is not a constant. */
-fn partOf(part: u32) -> vec4f {
-  switch (part) {
-    case 0: {
-      return tileSums[0];
-    }
-    case 1: {
-      return tileSums[1];
-    }
-    case 2: {
-      return tileSums[2];
-    }
-    case 3: {
-      return tileSums[3];
-    }
-    case 4: {
-      return tileSums[4];
-    }
-    case 5: {
-      return tileSums[5];
-    }
-    case 6: {
-      return tileSums[6];
-    }
-    default: {
-      return tileSums[7];
+    for (var v = 0u; v < vectors; v++) {
+      let b = sliceB[k][v * columnLanes + lane.x];
+      addProducts(8 * v, upper, b);
+      addProducts(8 * v + 4, lower, b);
     }
   }
 }
 
-fn setPart(part: u32, value: vec4f) {
-  switch (part) {
-    case 0: {
-      tileSums[0] = value;
+/** Of the rows from 32 on alone. */
+fn multiplyLower(local: u32) {
+  let lane = vec2u(local % columnLanes, local / columnLanes);
+  for (var k = 0u; k < depth; k++) {
+    let lower = sliceA[k][8 + lane.y];
+    for (var v = 0u; v < vectors; v++) {
+      addProducts(8 * v + 4, lower, sliceB[k][v * columnLanes + lane.x]);
     }
-    case 1: {
-      tileSums[1] = value;
-    }
-    case 2: {
-      tileSums[2] = value;
-    }
-    case 3: {
-      tileSums[3] = value;
-    }
-    case 4: {
-      tileSums[4] = value;
-    }
-    case 5: {
-      tileSums[5] = value;
-    }
-    case 6: {
-      tileSums[6] = value;
-    }
-    default: {
-      tileSums[7] = value;
-    }
+  }
+}
+
+/** All but the rows up to 32 by the columns from 32 on, of 64 × 64. */
+fn multiplyTriangle(local: u32) {
+  let lane = vec2u(local % columnLanes, local / columnLanes);
+  for (var k = 0u; k < depth; k++) {
+    let upper = sliceA[k][lane.y];
+    let lower = sliceA[k][8 + lane.y];
+    let left = sliceB[k][lane.x];
+    let right = sliceB[k][columnLanes + lane.x];
+    addProducts(0, upper, left);
+    addProducts(4, lower, left);
+    addProducts(12, lower, right);
   }
 }
 
 /** Row and column of the tile that tileSums[part] begins at. */
 fn placeOf(local: u32, part: u32) -> vec2u {
-  return vec2u(32 * (part / 4) + 4 * (local / quads) + part % 4, 4 * (local % quads));
+  return vec2u(
+    32 * (part / 4 % 2) + 4 * (local / columnLanes) + part % 4,
+    4 * (part / 8 * columnLanes + local % columnLanes),
+  );
 }

@@ -1,39 +1,42 @@
-// Products of all pairs of a chunk's tokens, P_ij = x_i · y_j: [chunk, head, i, j], 0 where there is no token. Nothing is decayed
-// or masked yet.
+// Products of all pairs of a chunk's tokens, P_ij = x_i · y_j: [chunk, head, i, j], 0 where there is no token, and in the first 32
+// rows for the columns from 32 on, which nobody uses. Nothing is decayed or masked yet.
 
-fn readX(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  let known = min(token, chunk.tokens - 1);
-  let x = xAt((chunk.start + known) * sizes.heads + head, column);
-  return select(vec4f(), x, token < chunk.tokens);
+fn rowOf(chunk: Chunk, head: u32, token: u32) -> u32 {
+  return (chunk.start + min(token, chunk.tokens - 1)) * sizes.heads + head;
 }
 
-fn readY(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  let known = min(token, chunk.tokens - 1);
-  let y = yAt((chunk.start + known) * sizes.heads + head, column);
-  return select(vec4f(), y, token < chunk.tokens);
-}
-
-/** 4 rows of x from `token` on, and of y, k as the outer axis. */
+/** 4 rows of x from `token` on, and of y. */
 fn blockX(chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
-  return transpose(mat4x4f(
-    readX(chunk, head, token, column),
-    readX(chunk, head, token + 1, column),
-    readX(chunk, head, token + 2, column),
-    readX(chunk, head, token + 3, column),
-  ));
+  return mat4x4f(
+    xNear(rowOf(chunk, head, token), column),
+    xNear(rowOf(chunk, head, token + 1), column),
+    xNear(rowOf(chunk, head, token + 2), column),
+    xNear(rowOf(chunk, head, token + 3), column),
+  );
 }
 
 fn blockY(chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
-  return transpose(mat4x4f(
-    readY(chunk, head, token, column),
-    readY(chunk, head, token + 1, column),
-    readY(chunk, head, token + 2, column),
-    readY(chunk, head, token + 3, column),
-  ));
+  return mat4x4f(
+    yNear(rowOf(chunk, head, token), column),
+    yNear(rowOf(chunk, head, token + 1), column),
+    yNear(rowOf(chunk, head, token + 2), column),
+    yNear(rowOf(chunk, head, token + 3), column),
+  );
 }
 
-fn finish(chunkIndex: u32, head: u32, place: vec2u, sum: vec4f) {
-  scores[((chunkIndex * sizes.heads + head) * tile + place.x) * quads + place.y / 4] = sum;
+/** Inner index by inner index, 0 behind the last. */
+fn known(x: mat4x4f, inner: u32) -> mat4x4f {
+  return mat4x4f(
+    select(vec4f(), x[0], inner < sizes.extra),
+    select(vec4f(), x[1], inner + 1 < sizes.extra),
+    select(vec4f(), x[2], inner + 2 < sizes.extra),
+    select(vec4f(), x[3], inner + 3 < sizes.extra),
+  );
+}
+
+fn finish(chunk: Chunk, chunkIndex: u32, head: u32, place: vec2u, sum: vec4f) {
+  let isPair = (place.y + vec4u(0, 1, 2, 3) < vec4u(chunk.tokens)) & vec4<bool>(place.x < chunk.tokens);
+  scores[((chunkIndex * sizes.heads + head) * tile + place.x) * quads + place.y / 4] = select(vec4f(), sum, isPair);
 }
 
 @compute @workgroup_size(invocations)
@@ -47,13 +50,13 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   var a = blockX(chunk, head, 4 * at.x, 4 * at.y);
   var b = blockY(chunk, head, 4 * at.x, 4 * at.y);
   for (var first = 0u; first < sizes.extra; first += depth) {
-    keepSlices(local, a, at, b, at);
-    // The next slice is on its way while this one is multiplied; behind the last there are zeros.
+    keepSlices(local, known(transpose(a), first + 4 * at.y), at, transpose(b), at);
+    // The next slice is on its way while this one is multiplied.
     a = blockX(chunk, head, 4 * at.x, first + depth + 4 * at.y);
     b = blockY(chunk, head, 4 * at.x, first + depth + 4 * at.y);
-    multiplySlices(local);
+    multiplyTriangle(local);
   }
   for (var part = 0u; part < parts; part++) {
-    finish(group.z, head, placeOf(local, part), partOf(part));
+    finish(chunk, group.z, head, placeOf(local, part), tileSums[part]);
   }
 }

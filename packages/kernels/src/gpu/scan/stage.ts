@@ -13,7 +13,10 @@ interface Bound {
   readonly width?: string;
 }
 
-/** Rows of `width` floats: the body has `<name>At(row, column)`, 4 columns of which those behind the last are 0. */
+/**
+ * Rows of `width` floats: the body has `<name>At(row, column)`, 4 columns of which those behind the last are 0, and
+ * `<name>Near(row, column)`, where these are others of the row: what is read ahead must not be looked at before it is needed.
+ */
 export const rowsOf = (tensor: string, width: string): Bound => ({ tensor, access: 'read', width });
 
 /** The same to be written as well: `put<Name>(row, column, value)` leaves columns behind the last alone. */
@@ -91,18 +94,19 @@ const four = (element: (c: number) => string): string => [0, 1, 2, 3].map(elemen
  * Columns behind the last are read from the last and then dropped: a driver waits for what is read within a branch before it
  * goes on to the next.
  */
-const reader = (name: string, width: string, aligned: boolean): string =>
+const reader = (name: string, width: string, aligned: boolean): string => `
+fn ${name}Near(row: u32, column: u32) -> vec4f {
+${
   aligned
-    ? `
+    ? `  return ${name}[(row * sizes.${width} + min(column, sizes.${width} - 4)) / 4];`
+    : `  let at = row * sizes.${width};
+  return vec4f(${four((c) => `${name}[at + min(column + ${c}, sizes.${width} - 1)]`)});`
+}
+}
+
 fn ${name}At(row: u32, column: u32) -> vec4f {
-  let value = ${name}[(row * sizes.${width} + min(column, sizes.${width} - 4)) / 4];
-  return select(vec4f(), value, column < sizes.${width});
-}`
-    : `
-fn ${name}At(row: u32, column: u32) -> vec4f {
-  let at = row * sizes.${width} + column;
-  let value = vec4f(${four((c) => `${name}[at + ${c}]`)});
-  return select(vec4f(), value, column + vec4u(0, 1, 2, 3) < vec4u(sizes.${width}));
+  let behind = ${aligned ? 'column' : 'column + vec4u(0, 1, 2, 3)'} >= ${aligned ? `sizes.${width}` : `vec4u(sizes.${width})`};
+  return select(${name}Near(row, column), vec4f(), behind);
 }`;
 
 const writer = (name: string, width: string, aligned: boolean): string => `

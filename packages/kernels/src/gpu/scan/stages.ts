@@ -2,7 +2,8 @@
 import { u32, type GpuDispatch } from '../kernel.ts';
 import { CHUNK, chunkStage, GATES, type Border, type ChunkStage, type ScanSizes } from './chunk-stage.ts';
 import chunkTableWgsl from './chunk-table.wgsl';
-import productWgsl from './product.wgsl';
+import { productText, type Tile } from './product.ts';
+import readsProductWgsl from './reads-product.wgsl';
 import readsWgsl from './reads.wgsl';
 import runningSumsWgsl from './running-sums.wgsl';
 import scoresWgsl from './scores.wgsl';
@@ -37,9 +38,26 @@ export const tableScratch = (sizes: ScanSizes) => {
   } as const;
 };
 
+/** Of a state. */
+const SQUARE: Tile = { columns: 64, invocations: 128, depth: 32 };
+/** Of the pairs of a chunk's tokens: 8 × 8 sums, a quarter of which nobody needs. */
+export const PAIRS: Tile = { columns: 64, invocations: 64, depth: 16 };
+
+/** Of 64 tokens by columns of `width`, wider where that leaves no more of it empty. */
+export const rowsTile = (width: number): Tile =>
+  tilesOf(width) % 2 === 0 ? { columns: 128, invocations: 128, depth: 16 } : SQUARE;
+
 /** A stage made of products: its text follows product.wgsl. */
-export const productStage = (sizes: ScanSizes, { parts, ...stage }: ChunkStage): GpuDispatch =>
-  chunkStage(sizes, { ...stage, parts: [productWgsl, ...parts] });
+export const productStage = (
+  sizes: ScanSizes,
+  { name, parts, ...stage }: ChunkStage,
+  tile: Tile = SQUARE,
+): GpuDispatch =>
+  chunkStage(sizes, {
+    ...stage,
+    name: `${name} ${tile.columns}`,
+    parts: [() => productText(tile), ...parts],
+  });
 
 /** `chunks` and `sequenceChunks` from `starts` and `lengths`, segments, and `sums` from `logDecay`. */
 export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
@@ -108,19 +126,23 @@ export const scores = (
   sizes: ScanSizes,
   { x, y, width, scores }: { x: string; y: string; width: number; scores: string },
 ): GpuDispatch =>
-  productStage(sizes, {
-    name: 'ScanScores',
-    parts: [scoresWgsl],
-    bindings: {
-      x: rowsOf(x, 'extra'),
-      y: rowsOf(y, 'extra'),
-      scores: written(scores, 'vec4f'),
+  productStage(
+    sizes,
+    {
+      name: 'ScanScores',
+      parts: [scoresWgsl],
+      bindings: {
+        x: rowsOf(x, 'extra'),
+        y: rowsOf(y, 'extra'),
+        scores: written(scores, 'vec4f'),
+      },
+      // Nothing is decayed, so there is one pipeline for all gates.
+      constants: { gate: GATES.none },
+      told: { extra: width },
+      workgroups: [1, sizes.heads, sizes.chunks],
     },
-    // Nothing is decayed, so there is one pipeline for all gates.
-    constants: { gate: GATES.none },
-    told: { extra: width },
-    workgroups: [1, sizes.heads, sizes.chunks],
-  });
+    PAIRS,
+  );
 
 interface Reads {
   readonly x: string;
@@ -143,21 +165,27 @@ export const reads = (
   { x, states, scores, y, z, to, transposed, stateScale, scoreScale, dots }: Reads,
 ): GpuDispatch => {
   const [inner, outer] = transposed ? ['valueWidth', 'keyWidth'] : ['keyWidth', 'valueWidth'];
-  const name = `ScanReads ${transposed ? 'of keys' : 'of values'}${dots ? ' with dots' : ''}`;
   const none = 'fn afterState(chunk: Chunk, head: u32, columnTile: u32, local: u32) {}';
-  return productStage(sizes, {
-    name,
-    parts: [readsWgsl, dots ? stateDotsWgsl : none],
-    bindings: {
-      x: rowsOf(x, inner as string),
-      states: rowsOf(states, 'valueWidth'),
-      scores: read(scores, 'vec4f'),
-      y: rowsOf(y, outer as string),
-      ...(dots && { weight: rowsOf(dots.weight, 'keyWidth'), dots: written(dots.dots) }),
-      z: writtenRowsOf(z, outer as string),
+  const width = transposed ? sizes.dk : sizes.dv;
+  const tile = rowsTile(width);
+  const name = `ScanReads of ${tile.columns} ${transposed ? 'keys' : 'values'}${dots ? ' with dots' : ''}`;
+  return productStage(
+    sizes,
+    {
+      name,
+      parts: [readsProductWgsl, readsWgsl, dots ? stateDotsWgsl : none],
+      bindings: {
+        x: rowsOf(x, inner as string),
+        states: rowsOf(states, 'valueWidth'),
+        scores: read(scores, 'vec4f'),
+        y: rowsOf(y, outer as string),
+        ...(dots && { weight: rowsOf(dots.weight, 'keyWidth'), dots: written(dots.dots) }),
+        z: writtenRowsOf(z, outer as string),
+      },
+      constants: { transposed: Number(transposed) },
+      told: { to, stateScale, scoreScale, extra: (dots?.plane ?? 0) * tilesOf(sizes.dk) },
+      workgroups: [Math.ceil(width / tile.columns), sizes.heads, sizes.chunks],
     },
-    constants: { transposed: Number(transposed) },
-    told: { to, stateScale, scoreScale, extra: (dots?.plane ?? 0) * tilesOf(sizes.dk) },
-    workgroups: [tilesOf(transposed ? sizes.dk : sizes.dv), sizes.heads, sizes.chunks],
-  });
+    tile,
+  );
 };

@@ -6,137 +6,64 @@
 //
 // Outputs are that of (x, y) = (q, values). So are the gradients: of q and a of the transposed state, the gradients of what
 // they read, and the keys; of values and keys of the gradient of the state. Queries' scores are scaled. A workgroup makes 64
-// columns of one chunk and head.
+// or 128 columns of one chunk and head (reads-product.wgsl).
 //
 // With one gate for each key channel P holds the decay already where S is not transposed; where it is, all decay differs by
 // column, and is left to pull.wgsl together with the sum over tokens.
-override transposed: bool;
+
+/** With one gate for all channels: b of tokens. */
+var<workgroup> tokenSums: array<vec2f, tile>;
+
+fn tokenSum(chunk: Chunk, head: u32, token: u32) -> vec2f {
+  return tokenSums[token];
+}
 
 /** `extra` is a role times the tiles of a key, as state-dots.wgsl needs it. Those that have one plane alone go without the state. */
 fn roleOf() -> u32 {
   return sizes.extra / ((sizes.keyWidth + tile - 1) / tile);
 }
 
-fn innerWidth() -> u32 {
-  return select(sizes.keyWidth, sizes.valueWidth, transposed);
+/** The token through whose gate x_i is decayed, or from behind which to the chunk's end; −1 before the first. */
+fn decayedToken(token: u32) -> i32 {
+  return i32(token) - i32(select(rowsBefore(planesOf(roleOf()).x), 0u, sizes.toEnd != 0));
 }
 
-/** x_i, decayed where that can be done before the product. */
-fn readX(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  let known = min(token, chunk.tokens - 1);
-  var x = sizes.stateScale * xAt((chunk.start + known) * sizes.heads + head, column);
-  if (gate != noGate && !(gate == vectorGate && transposed)) {
-    let toEnd = sizes.toEnd != 0;
-    let before = select(rowsBefore(planesOf(roleOf()).x), 0u, toEnd);
-    x *= decaysTo(chunk, head, i32(known) - i32(before), column, toEnd);
+fn keepDecays(chunk: Chunk, head: u32, local: u32) {
+  if (gate == scalarGate) {
+    if (local < tile) {
+      let known = min(local, chunk.tokens - 1);
+      borderDecays[local] = decaysTo(chunk, head, decayedToken(known), 0, sizes.toEnd != 0).x;
+      tokenSums[local] = sumThrough(chunk, i32(known), head);
+    }
+    workgroupBarrier();
   }
-  return select(vec4f(), x, token < chunk.tokens);
 }
 
-fn readState(chunkIndex: u32, head: u32, key: u32, value: u32) -> vec4f {
-  let known = min(key, sizes.keyWidth - 1);
-  let state = statesAt((chunkIndex * sizes.heads + head) * sizes.keyWidth + known, value);
-  return select(vec4f(), state, key < sizes.keyWidth);
+/** With one gate for each channel decayed already, where that can be done before the product. */
+fn readX(place: Place, token: u32, column: u32) -> vec4f {
+  let x = xNear(rowOf(place, token), column);
+  if (gate != vectorGate || transposed) {
+    return x;
+  }
+  let known = min(token, place.chunk.tokens - 1);
+  return x * decaysTo(place.chunk, place.head, decayedToken(known), column, sizes.toEnd != 0);
 }
 
-fn readScores(plane: u32, chunks: u32, chunk: Chunk, chunkIndex: u32, head: u32, reader: u32, column: u32) -> vec4f {
-  let values = decayedScores(plane, chunks, chunk, chunkIndex, head, reader, column);
-  return select(sizes.scoreScale * values, values, isRecall(plane));
-}
-
-fn readY0(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  let y = y0At((chunk.start + min(token, chunk.tokens - 1)) * sizes.heads + head, column);
-  return select(vec4f(), y, token < chunk.tokens);
-}
-
-fn readY1(chunk: Chunk, head: u32, token: u32, column: u32) -> vec4f {
-  let y = y1At((chunk.start + min(token, chunk.tokens - 1)) * sizes.heads + head, column);
-  return select(vec4f(), y, token < chunk.tokens);
-}
-
-fn blockX(chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
-  return mat4x4f(
-    readX(chunk, head, token, column),
-    readX(chunk, head, token + 1, column),
-    readX(chunk, head, token + 2, column),
-    readX(chunk, head, token + 3, column),
-  );
-}
-
-fn blockState(chunkIndex: u32, head: u32, key: u32, value: u32) -> mat4x4f {
-  return mat4x4f(
-    readState(chunkIndex, head, key, value),
-    readState(chunkIndex, head, key + 1, value),
-    readState(chunkIndex, head, key + 2, value),
-    readState(chunkIndex, head, key + 3, value),
-  );
-}
-
-fn blockScores(plane: u32, chunks: u32, chunk: Chunk, chunkIndex: u32, head: u32, reader: u32, column: u32) -> mat4x4f {
-  return mat4x4f(
-    readScores(plane, chunks, chunk, chunkIndex, head, reader, column),
-    readScores(plane, chunks, chunk, chunkIndex, head, reader + 1, column),
-    readScores(plane, chunks, chunk, chunkIndex, head, reader + 2, column),
-    readScores(plane, chunks, chunk, chunkIndex, head, reader + 3, column),
-  );
-}
-
-fn blockY(term: u32, chunk: Chunk, head: u32, token: u32, column: u32) -> mat4x4f {
+fn readY(place: Place, term: u32, token: u32, column: u32) -> vec4f {
+  let row = rowOf(place, token);
   if (term == 1) {
-    return mat4x4f(
-      readY1(chunk, head, token, column),
-      readY1(chunk, head, token + 1, column),
-      readY1(chunk, head, token + 2, column),
-      readY1(chunk, head, token + 3, column),
-    );
+    return y1Near(row, column);
   }
-  return mat4x4f(
-    readY0(chunk, head, token, column),
-    readY0(chunk, head, token + 1, column),
-    readY0(chunk, head, token + 2, column),
-    readY0(chunk, head, token + 3, column),
-  );
+  return y0Near(row, column);
 }
 
-/** A slice of x and of the state, or of the scores and of y. */
-struct Slices {
-  a: mat4x4f,
-  b: mat4x4f,
+fn readScores(place: Place, plane: u32, reader: u32, writer: u32) -> vec4f {
+  return scoresNear(plane, place.chunks, place.chunk, place.chunkIndex, place.head, reader, writer);
 }
 
-/** What a workgroup and an invocation in it are. */
-struct Place {
-  chunk: Chunk,
-  chunkIndex: u32,
-  /** Of all sequences. */
-  chunks: u32,
-  head: u32,
-  column0: u32,
-  local: u32,
-}
-
-fn stateSlices(place: Place, first: u32) -> Slices {
-  let edge = alongEdge(place.local);
-  let inner = alongInner(place.local);
-  let a = transpose(blockX(place.chunk, place.head, 4 * inner.x, first + 4 * inner.y));
-  if (transposed) {
-    let at = vec2u(place.column0 + 4 * inner.x, first + 4 * inner.y);
-    return Slices(a, transpose(blockState(place.chunkIndex, place.head, at.x, at.y)));
-  }
-  let at = vec2u(first + 4 * edge.y, place.column0 + 4 * edge.x);
-  return Slices(a, blockState(place.chunkIndex, place.head, at.x, at.y));
-}
-
-fn scoreSlices(place: Place, term: u32, plane: u32, first: u32) -> Slices {
-  let edge = alongEdge(place.local);
-  let inner = alongInner(place.local);
-  let at = select(vec2u(4 * inner.x, first + 4 * inner.y), vec2u(first + 4 * edge.y, 4 * edge.x), sizes.toEnd != 0);
-  let a = blockScores(plane, place.chunks, place.chunk, place.chunkIndex, place.head, at.x, at.y);
-  let b = blockY(term, place.chunk, place.head, first + 4 * edge.y, place.column0 + 4 * edge.x);
-  if (sizes.toEnd != 0) {
-    return Slices(a, b);
-  }
-  return Slices(transpose(a), b);
+fn decayedScores(place: Place, plane: u32, scores: vec4f, reader: u32, writer: u32) -> vec4f {
+  let scale = select(sizes.scoreScale, 1f, isRecall(plane));
+  return scale * metScores(scores, plane, place.chunk, place.head, reader, writer);
 }
 
 @compute @workgroup_size(invocations)
@@ -149,53 +76,18 @@ fn main(
   if (chunk.tokens == 0) {
     return;
   }
-  let place = Place(chunk, group.z, groups.z, group.y, group.x * tile, local);
-  let edge = alongEdge(local);
-  let inner = alongInner(local);
-
-  // Each slice is on its way while the one before is multiplied.
+  let place = Place(chunk, group.z, groups.z, group.y, group.x * tileColumns, local);
+  keepDecays(chunk, group.y, local);
   if (roleOf() < 4) {
-    for (var first = 0u; first < innerWidth() + depth; first += depth) {
-      let next = stateSlices(place, first);
-      if (first > 0) {
-        multiplySlices(local);
-      }
-      if (first < innerWidth()) {
-        if (transposed) {
-          keepSlices(local, next.a, inner, next.b, inner);
-        } else {
-          keepSlices(local, next.a, inner, next.b, edge);
-        }
-      }
-    }
-    afterState(chunk, place.head, group.x, local);
+    addStates(place);
+    afterState(chunk, group.y, group.x, local);
   }
-
   let planes = planesOf(roleOf());
-  for (var term = 0u; term < 2; term++) {
-    let plane = select(planes.x, planes.y, term == 1);
-    if (plane == noPlane || (gate == vectorGate && transposed)) {
-      continue;
-    }
-    for (var first = 0u; first < chunk.tokens + depth; first += depth) {
-      let next = scoreSlices(place, term, plane, min(first, tile - depth));
-      if (first > 0) {
-        multiplySlices(local);
-      }
-      if (first < chunk.tokens) {
-        if (sizes.toEnd != 0) {
-          keepSlices(local, next.a, edge, next.b, edge);
-        } else {
-          keepSlices(local, next.a, inner, next.b, edge);
-        }
-      }
+  if (!(gate == vectorGate && transposed)) {
+    addScores(place, planes.x, 0);
+    if (planes.y != noPlane) {
+      addScores(place, planes.y, 1);
     }
   }
-
-  for (var part = 0u; part < parts; part++) {
-    let at = placeOf(local, part);
-    if (at.x < chunk.tokens) {
-      putZ((chunk.start + at.x) * sizes.heads + place.head, place.column0 + at.y, partOf(part));
-    }
-  }
+  finish(place);
 }

@@ -5,7 +5,7 @@ import { mostChunks, tilesOf, type Gate, type ScanSizes } from '../stages.ts';
 /** Storage buffers of the stages that have the most: in chunks, and token by token for sequences of any and of one length. */
 export const MOST_BUFFERS = { chunks: 10, ragged: 12, dense: 10 };
 /** Of reads with dots. */
-const MOST_WORKGROUP_BYTES = 20_736;
+const MOST_WORKGROUP_BYTES = 21_504;
 /** Rows of the state that states.wgsl has registers for. */
 const MOST_KEYS = 256;
 

@@ -24,15 +24,23 @@ fn tokenOf(unknown: u32) -> u32 {
   return select(unknown, 63 - unknown, turned);
 }
 
+fn tokenSum(chunk: Chunk, head: u32, token: u32) -> vec2f {
+  return sumThrough(chunk, i32(token), head);
+}
+
+fn recallScores(chunks: u32, chunk: Chunk, chunkIndex: u32, head: u32, reader: u32, column: u32) -> vec4f {
+  return metScores(scoresNear(1, chunks, chunk, chunkIndex, head, reader, column), 1, chunk, head, reader, column);
+}
+
 fn load(chunk: Chunk, chunkIndex: u32, chunks: u32, head: u32, local: u32) {
   for (var n = local; n < 256; n += 64) {
     let row = n / 16;
     let quad = n % 16;
     let block = mat4x4f(
-      decayedScores(1, chunks, chunk, chunkIndex, head, 4 * row, 4 * quad),
-      decayedScores(1, chunks, chunk, chunkIndex, head, 4 * row + 1, 4 * quad),
-      decayedScores(1, chunks, chunk, chunkIndex, head, 4 * row + 2, 4 * quad),
-      decayedScores(1, chunks, chunk, chunkIndex, head, 4 * row + 3, 4 * quad),
+      recallScores(chunks, chunk, chunkIndex, head, 4 * row, 4 * quad),
+      recallScores(chunks, chunk, chunkIndex, head, 4 * row + 1, 4 * quad),
+      recallScores(chunks, chunk, chunkIndex, head, 4 * row + 2, 4 * quad),
+      recallScores(chunks, chunk, chunkIndex, head, 4 * row + 3, 4 * quad),
     );
     if (turned) {
       let columns = transpose(block);

@@ -5,8 +5,9 @@
 // in chunks. The delta rule has y = βv, a = −β·erase, writes at its key only, b; the other scans have y = 0, and v at k besides.
 import type { GpuDispatch } from '../../kernel.ts';
 import vectorGateGradientWgsl from '../vector-gate-gradient.wgsl';
+import readsProductWgsl from '../reads-product.wgsl';
 import { read, rowsOf, written, writtenRowsOf } from '../stage.ts';
-import { chunkStage, GATES, productStage, tilesOf, type Border } from '../stages.ts';
+import { chunkStage, GATES, PAIRS, productStage, rowsTile, tilesOf, type Border } from '../stages.ts';
 import stateDotsWgsl from '../state-dots.wgsl';
 import borderWgsl from './border.wgsl';
 import gateGradientWgsl from './gate-gradient.wgsl';
@@ -39,19 +40,23 @@ const pairs = (sizes: LowRankSizes, { x, y, of, scores }: Pairs): GpuDispatch[] 
     writer === undefined
       ? []
       : x.map((reader, plane) =>
-          productStage(sizes, {
-            name: `LowRank pairs of ${of}`,
-            parts: [planesWgsl, pairsWgsl],
-            bindings: {
-              x: rowsOf(reader, of === 'keys' ? 'keyWidth' : 'valueWidth'),
-              y: rowsOf(writer, of === 'keys' ? 'keyWidth' : 'valueWidth'),
-              scores: written(scores, 'vec4f'),
+          productStage(
+            sizes,
+            {
+              name: `LowRank pairs of ${of}`,
+              parts: [planesWgsl, pairsWgsl],
+              bindings: {
+                x: rowsOf(reader, of === 'keys' ? 'keyWidth' : 'valueWidth'),
+                y: rowsOf(writer, of === 'keys' ? 'keyWidth' : 'valueWidth'),
+                scores: written(scores, 'vec4f'),
+              },
+              // Nothing is decayed, so there is one pipeline for all gates.
+              constants: { gate: GATES.none, ofValues: Number(of === 'values') },
+              told: { extra: plane + 2 * at },
+              workgroups: [1, sizes.heads, sizes.chunks],
             },
-            // Nothing is decayed, so there is one pipeline for all gates.
-            constants: { gate: GATES.none, ofValues: Number(of === 'values') },
-            told: { extra: plane + 2 * at },
-            workgroups: [1, sizes.heads, sizes.chunks],
-          }),
+            PAIRS,
+          ),
         ),
   );
 
@@ -119,27 +124,40 @@ export const reads = (
   const [inner, outer] = transposed ? ['valueWidth', 'keyWidth'] : ['keyWidth', 'valueWidth'];
   const [first, second = first] = y;
   const none = 'fn afterState(chunk: Chunk, head: u32, columnTile: u32, local: u32) {}';
-  return productStage(sizes, {
-    name: `LowRank reads ${transposed ? 'of keys' : 'of values'}${weight ? ' with dots' : ''}`,
-    parts: [borderWgsl, planesWgsl, metScoresWgsl, readsWgsl, weight ? stateDotsWgsl : none],
-    bindings: {
-      x: rowsOf(byState?.x ?? first, inner as string),
-      states: rowsOf(byState?.states ?? first, 'valueWidth'),
-      scores: read(scores, 'vec4f'),
-      y0: rowsOf(first, outer as string),
-      y1: rowsOf(second, outer as string),
-      ...(weight && { weight: rowsOf(weight, 'keyWidth'), dots: written('dots') }),
-      z: writtenRowsOf(z, outer as string),
+  const width = transposed ? sizes.dk : sizes.dv;
+  const tile = rowsTile(width);
+  return productStage(
+    sizes,
+    {
+      name: `LowRank reads of ${tile.columns} ${transposed ? 'keys' : 'values'}${weight ? ' with dots' : ''}`,
+      parts: [
+        borderWgsl,
+        planesWgsl,
+        metScoresWgsl,
+        readsProductWgsl,
+        readsWgsl,
+        weight ? stateDotsWgsl : none,
+      ],
+      bindings: {
+        x: rowsOf(byState?.x ?? first, inner as string),
+        states: rowsOf(byState?.states ?? first, 'valueWidth'),
+        scores: read(scores, 'vec4f'),
+        y0: rowsOf(first, outer as string),
+        y1: rowsOf(second, outer as string),
+        ...(weight && { weight: rowsOf(weight, 'keyWidth'), dots: written('dots') }),
+        z: writtenRowsOf(z, outer as string),
+      },
+      constants: { transposed: Number(transposed), ...writersOf(sizes) },
+      told: {
+        to,
+        stateScale: byState?.scale ?? 1,
+        scoreScale: scale,
+        extra: ROLES[role] * tilesOf(sizes.dk),
+      },
+      workgroups: [Math.ceil(width / tile.columns), sizes.heads, sizes.chunks],
     },
-    constants: { transposed: Number(transposed), ...writersOf(sizes) },
-    told: {
-      to,
-      stateScale: byState?.scale ?? 1,
-      scoreScale: scale,
-      extra: ROLES[role] * tilesOf(sizes.dk),
-    },
-    workgroups: [tilesOf(transposed ? sizes.dk : sizes.dv), sizes.heads, sizes.chunks],
-  });
+    tile,
+  );
 };
 
 interface Pull extends Pick<Reads, 'role' | 'y' | 'z' | 'to' | 'scale'> {

@@ -57,20 +57,33 @@ fn vectorsOf(width: u32) -> u32 {
   return (width + 3) / 4;
 }
 
-/** One vector of a token's row in `system`, of a part that begins at `first` and is `width` vectors wide. */
-fn systemAt(chunk: Chunk, head: u32, token: u32, first: u32, width: u32, quad: u32) -> vec4f {
+/**
+ * One vector of a token's row in `system`, of a part that begins at `first` and is `width` vectors wide; behind the last of either
+ * the last again. Looked at only when it is needed, lest a driver wait for it before it multiplies.
+ */
+fn systemNear(chunk: Chunk, head: u32, token: u32, first: u32, width: u32, quad: u32) -> vec4f {
   let row = (chunk.start + min(token, chunk.tokens - 1)) * sizes.heads + head;
-  let value = system[row * sizes.extra + first + min(quad, width - 1)];
-  return select(vec4f(), value, token < chunk.tokens && quad < width);
+  return system[row * sizes.extra + first + min(quad, width - 1)];
 }
 
 /** 4 tokens of it. */
-fn blockOf(chunk: Chunk, head: u32, token: u32, first: u32, width: u32, quad: u32) -> mat4x4f {
+fn blockNear(chunk: Chunk, head: u32, token: u32, first: u32, width: u32, quad: u32) -> mat4x4f {
   return mat4x4f(
-    systemAt(chunk, head, token, first, width, quad),
-    systemAt(chunk, head, token + 1, first, width, quad),
-    systemAt(chunk, head, token + 2, first, width, quad),
-    systemAt(chunk, head, token + 3, first, width, quad),
+    systemNear(chunk, head, token, first, width, quad),
+    systemNear(chunk, head, token + 1, first, width, quad),
+    systemNear(chunk, head, token + 2, first, width, quad),
+    systemNear(chunk, head, token + 3, first, width, quad),
+  );
+}
+
+/** The same, 0 behind the last token and the last vector. */
+fn known(block: mat4x4f, chunk: Chunk, token: u32, width: u32, quad: u32) -> mat4x4f {
+  let isKnown = quad < width;
+  return mat4x4f(
+    select(vec4f(), block[0], isKnown && token < chunk.tokens),
+    select(vec4f(), block[1], isKnown && token + 1 < chunk.tokens),
+    select(vec4f(), block[2], isKnown && token + 2 < chunk.tokens),
+    select(vec4f(), block[3], isKnown && token + 3 < chunk.tokens),
   );
 }
 
@@ -150,14 +163,15 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     }
 
     // Z = U + W S. Each slice is on its way while the one before is multiplied.
-    if (homogeneous) {
-      sum = mat4x4f();
-    } else {
-      sum = blockOf(chunk, head, 4 * lane.y, keyWidth, valueWidth, column / 4);
+    var given = mat4x4f();
+    if (!homogeneous) {
+      given = blockNear(chunk, head, 4 * lane.y, keyWidth, valueWidth, column / 4);
     }
+    sum = mat4x4f();
     if (!isSolved) {
       for (var step = 0u; step <= steps; step++) {
-        let block = blockOf(chunk, head, 4 * byToken.x, 0, keyWidth, step * slice / 4 + byToken.y);
+        let quad = step * slice / 4 + byToken.y;
+        let block = blockNear(chunk, head, 4 * byToken.x, 0, keyWidth, quad);
         if (step > 0) {
           multiply(lane, (step + 1) % 2 * slice);
         }
@@ -166,10 +180,16 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
           if (step % 2 == 0) {
             keepRight(lane, stateOf(step / 2));
           }
-          keepLeft(4 * byToken.y * (edge / 4) + byToken.x, transpose(block));
+          let w = known(block, chunk, 4 * byToken.x, keyWidth, quad);
+          keepLeft(4 * byToken.y * (edge / 4) + byToken.x, transpose(w));
           workgroupBarrier();
         }
       }
+    }
+    if (!homogeneous) {
+      sum += known(given, chunk, 4 * lane.y, valueWidth, column / 4);
+    }
+    if (!isSolved) {
       putValues(chunk, head, 4 * lane.y, column, sum[0]);
       putValues(chunk, head, 4 * lane.y + 1, column, sum[1]);
       putValues(chunk, head, 4 * lane.y + 2, column, sum[2]);
@@ -187,7 +207,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       for (var step = 0u; step <= steps; step++) {
         let part = step / 2;
         let token = step % 2 * slice + 4 * byKey.x;
-        let block = blockOf(chunk, head, token, begin, keyWidth, part * (edge / 4) + byKey.y);
+        let quad = part * (edge / 4) + byKey.y;
+        let block = blockNear(chunk, head, token, begin, keyWidth, quad);
         if (step > 0) {
           multiply(lane, (step + 1) % 2 * slice);
           if (step % 2 == 0) {
@@ -203,7 +224,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
             }
           }
           workgroupBarrier();
-          keepLeft(4 * byKey.x * (edge / 4) + byKey.y, block);
+          keepLeft(4 * byKey.x * (edge / 4) + byKey.y, known(block, chunk, token, keyWidth, quad));
           workgroupBarrier();
         }
       }
