@@ -265,8 +265,8 @@ function readPass(pass: Pass, attrs: Attrs, continues: boolean): GpuDispatch[] {
 type Call = Omit<PlanCall<Inputs, Attrs>, 'shapes'> & { readonly shapes: Shapes };
 
 /** Passes that go to the matrix units. */
-const mixedOf = (passes: readonly Pass[], { attrs, device, precision }: Call): readonly Pass[] =>
-  precision === 'mixed' && isForMixed(attrs, device) ? passes.filter(({ place }) => place === 'rows') : [];
+const mixedOf = (passes: readonly Pass[], call: Call): readonly Pass[] =>
+  isForMixed(call, call.device) ? passes.filter(({ place }) => place === 'rows') : [];
 
 /** What passes on matrix units read: each tensor once. */
 const packingsOf = (mixed: readonly Pass[], { heads, kvHeads }: Attrs): Packing[] => [
@@ -287,7 +287,7 @@ export function forwardPlan(call: Call): GpuPlan | string {
   const passes = passesOf(shapes, attrs);
   const mixed = mixedOf(passes, call);
   const parts = Math.max(...passes.map((pass) => (isOfFew(pass, attrs) ? splitsOf(pass, attrs) : 1)));
-  const made = packing(packingsOf(mixed, attrs), attrs, PARTIALS);
+  const made = packing(packingsOf(mixed, attrs), call, PARTIALS);
   return {
     outputs: {
       o: { shape: [rows, heads * headWidth] },
@@ -299,7 +299,7 @@ export function forwardPlan(call: Call): GpuPlan | string {
       sequenceTable(shapes, attrs, mixed.length > 0),
       ...made.dispatches,
       ...passes.flatMap((pass, i) =>
-        mixed.includes(pass) ? [mixedForward(pass, attrs, i > 0)] : readPass(pass, attrs, i > 0),
+        mixed.includes(pass) ? [mixedForward(pass, call, i > 0)] : readPass(pass, attrs, i > 0),
       ),
       ...clearRows(attrs, { o: heads * headWidth }),
     ],
@@ -366,8 +366,8 @@ export function backwardPlan(call: Call): GpuPlan | string | undefined {
       return rest.length === 0 ? [[gradientOf(name), width] as const] : [];
     }),
   );
-  const scaled: Packing[] = mixed.length > 0 ? [{ tensor: 'dO', heads, isScaled: true }] : [];
-  const made = packing([...packingsOf(mixed, attrs), ...scaled], attrs, PARTIALS);
+  const dO: Packing[] = mixed.length > 0 ? [{ tensor: 'dO', heads, isGradient: true }] : [];
+  const made = packing([...packingsOf(mixed, attrs), ...dO], call, PARTIALS);
   return {
     outputs: Object.fromEntries(
       names.map((name) => [gradientOf(name), { shape: shapes[name] as readonly number[] }]),
@@ -397,8 +397,8 @@ export function backwardPlan(call: Call): GpuPlan | string | undefined {
         const continues = { queries: !firstWith('queries', i), values: !firstWith('values', i) };
         if (!mixed.includes(pass)) return gradientPass(pass, attrs, continues);
         return [
-          mixedQueryGradient(pass, attrs, continues.queries, gradientOf),
-          mixedKeyGradient(pass, attrs, continues.values, gradientOf),
+          mixedQueryGradient(pass, call, continues.queries, gradientOf),
+          mixedKeyGradient(pass, call, continues.values, gradientOf),
         ];
       }),
       ...clearRows(attrs, ofRows),

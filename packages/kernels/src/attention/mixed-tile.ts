@@ -45,15 +45,14 @@ const rowsAtOnce = (form: MixedForm): number => SUBGROUP / rowLanes(form);
 export const rows = (form: MixedForm, line: (row: number, i: number) => string): string =>
   times(ROWS / rowsAtOnce(form), (i) => line(i * rowsAtOnce(form), i));
 
-/** Declarations that all modules share; what stands before them: the bindings. */
-export const preamble = (form: MixedForm): string => `${fragmentTypes}
-
+/** What all texts begin with, those of split-tile.ts too. */
+export const constants = ({ own, met }: Pick<MixedForm, 'own' | 'met'>): string => `
 /** A score that is not there. */
 const hidden = -1e30;
 const log2e = 1.4426950408889634;
 const tile = 64u;
-const own = ${form.own}u;
-const met = ${form.met}u;
+const own = ${own}u;
+const met = ${met}u;
 
 struct Uniforms {
   heads: u32,
@@ -72,19 +71,10 @@ struct Sequence {
   position: i32,
   packed: i32,
 }
+`;
 
-/** The tile that is met. */
-${form.slices.map((name) => `var<workgroup> ${name}: array<f16, ${form.met * metStride(form)}>;`).join('\n')}
-/** Scores of the workgroup's rows with it. */
-var<workgroup> scores: array<f32, ${form.own * scoreStride(form)}>;
-/** What is made of scores. */
-var<workgroup> factors: array<f16, ${form.own * scoreStride(form)}>;
-
-/** Where packed rows begin: that of a tile's first token. */
-fn packedAt(sequence: Sequence, token: i32, head: u32, heads: u32) -> u32 {
-  return ((u32(sequence.packed) * tile + u32(token)) * heads + head) * ${widthOf(form)};
-}
-
+/** Which queries see which keys. */
+export const sight = `
 /** All pairs of a tile of queries and one of keys, their first ones given, see one another. */
 fn isWhole(query: i32, queries: i32, key: i32, keys: i32, length: i32) -> bool {
   return query - key - keys + 1 >= sizes.nearest && query - key + queries - 1 < sizes.farthest
@@ -98,6 +88,22 @@ fn sees(query: vec4i, key: vec4i, length: i32) -> vec4<bool> {
     & (max(query, key) < vec4i(length));
 }
 `;
+
+/** Declarations that all modules share; what stands before them: the bindings. */
+export const preamble = (form: MixedForm): string => `${fragmentTypes}
+${constants(form)}
+/** The tile that is met. */
+${form.slices.map((name) => `var<workgroup> ${name}: array<f16, ${form.met * metStride(form)}>;`).join('\n')}
+/** Scores of the workgroup's rows with it. */
+var<workgroup> scores: array<f32, ${form.own * scoreStride(form)}>;
+/** What is made of scores. */
+var<workgroup> factors: array<f16, ${form.own * scoreStride(form)}>;
+
+/** Where packed rows begin: that of a tile's first token. */
+fn packedAt(sequence: Sequence, token: i32, head: u32, heads: u32) -> u32 {
+  return ((u32(sequence.packed) * tile + u32(token)) * heads + head) * ${widthOf(form)};
+}
+${sight}`;
 
 /** The invocation's place: the row of its fragments, and what it has of scores. */
 export const places = (form: MixedForm): string => `
@@ -242,7 +248,7 @@ fn main(
   let sequence = sequences[group.y];`;
 
 /** Of a workgroup of queries: what it has, and the keys that it meets. */
-export const queries = (form: MixedForm): string => `
+export const queryRange = `
   let head = group.x;
   // The last queries of all heads see the most keys, so they come first.
   let query = i32((groups.z - 1 - group.z) * own);
@@ -252,7 +258,9 @@ export const queries = (form: MixedForm): string => `
   let keyHead = head / (sizes.heads / sizes.keyHeads);
   let tokens = min(i32(own), sequence.length - query);
   let end = query + tokens - sizes.nearest;
-  let firstKey = max(0, query - sizes.farthest + 1) / i32(met) * i32(met);
+  let firstKey = max(0, query - sizes.farthest + 1) / i32(met) * i32(met);`;
+
+export const queries = (form: MixedForm): string => `${queryRange}
   let queryAt = packedAt(sequence, query, head, sizes.heads);
   let firstRow = u32(sequence.start + query);
   let scale = sizes.scale * log2e;

@@ -1,14 +1,21 @@
 // Attention on matrix units: operands are packed as f16 first (pack.wgsl), then each stage is one module (mixed-tile.ts). For causal
 // attention and windows; what is written is what the f32 stages would write, so that passes of both kinds may follow on each other.
+// In float32 values are split into two numbers of f16 (split-tile.ts), and results are as exact as those of the f32 stages.
+import { hasMatrixUnits, type Precision } from '@mnemix/tensor';
 import { f32, i32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
-import { FRAGMENT, matrixHeading } from '../gpu/matrix-units.ts';
+import { FRAGMENT, matrixHeading, subgroupsHeading } from '../gpu/matrix-units.ts';
 import { read, rowsOf, stage, written, writtenRowsOf, type Stage } from '../gpu/scan/stage.ts';
-import { forwardText } from './mixed-forward-wgsl.ts';
-import { keyGradientText } from './mixed-key-gradient-wgsl.ts';
-import { queryGradientText } from './mixed-query-gradient-wgsl.ts';
-import { bytesOf, invocationsOf, type MixedForm } from './mixed-tile.ts';
+import * as mixedForwardWgsl from './mixed-forward-wgsl.ts';
+import * as mixedKeyGradientWgsl from './mixed-key-gradient-wgsl.ts';
+import * as mixedQueryGradientWgsl from './mixed-query-gradient-wgsl.ts';
+import * as mixedTile from './mixed-tile.ts';
 import type { Attrs } from './op.ts';
 import packWgsl from './pack.wgsl';
+import * as splitForwardWgsl from './split-forward-wgsl.ts';
+import * as splitKeyGradientWgsl from './split-key-gradient-wgsl.ts';
+import splitPackWgsl from './split-pack.wgsl';
+import * as splitQueryGradientWgsl from './split-query-gradient-wgsl.ts';
+import * as splitTile from './split-tile.ts';
 
 /** Rows that a sequence is packed to a multiple of. */
 const TILE = 64;
@@ -21,18 +28,70 @@ const FEW_TOKENS = 64;
 /** Storage buffers of keyGradientText. */
 const MOST_BUFFERS = 9;
 
-const STAGES = {
-  forward: { text: forwardText, own: 128, met: 32, slices: ['sliceK', 'sliceV'] },
-  'query gradient': { text: queryGradientText, own: 128, met: 32, slices: ['sliceK', 'sliceV'] },
-  // Twice as many sums: more rows would not fit into registers.
-  'key gradient': { text: keyGradientText, own: 64, met: 64, slices: ['slice'] },
-} as const;
-type StageName = keyof typeof STAGES;
+type StageName = 'forward' | 'query gradient' | 'key gradient';
+const STAGE_NAMES: readonly StageName[] = ['forward', 'query gradient', 'key gradient'];
 
-const formOf = (name: StageName, attrs: Attrs): MixedForm => {
-  const { own, met, slices } = STAGES[name];
-  return { fragments: packedWidth(attrs) / FRAGMENT, own, met, slices };
-};
+/** What a stage needs of a device, how many rows a workgroup has, and its text. */
+interface Kernel {
+  readonly own: number;
+  readonly bytes: number;
+  readonly invocations: number;
+  readonly text: () => string;
+}
+
+const pair = ['sliceK', 'sliceV'];
+
+function mixedKernel(name: StageName, fragments: number): Kernel {
+  const [text, form] = {
+    forward: [mixedForwardWgsl.forwardText, { fragments, own: 128, met: 32, slices: pair }],
+    'query gradient': [
+      mixedQueryGradientWgsl.queryGradientText,
+      { fragments, own: 128, met: 32, slices: pair },
+    ],
+    // Twice as many sums: more rows would not fit into registers.
+    'key gradient': [
+      mixedKeyGradientWgsl.keyGradientText,
+      { fragments, own: 64, met: 64, slices: ['slice'] },
+    ],
+  }[name] as [(form: mixedTile.MixedForm) => string, mixedTile.MixedForm];
+  return {
+    own: form.own,
+    bytes: mixedTile.bytesOf(form),
+    invocations: mixedTile.invocationsOf(form),
+    text: () => text(form),
+  };
+}
+
+/** Sums go to memory after 512 rows, before what matrix units truncate adds up. */
+function splitKernel(name: StageName, fragments: number): Kernel {
+  const [text, form] = {
+    forward: [splitForwardWgsl.forwardText, { fragments, own: 96, met: 16, slices: pair, run: 32 }],
+    'query gradient': [
+      splitQueryGradientWgsl.queryGradientText,
+      { fragments, own: 96, met: 16, slices: pair, run: 32 },
+    ],
+    'key gradient': [
+      splitKeyGradientWgsl.keyGradientText,
+      { fragments, own: 64, met: 32, slices: ['slice'], run: 16 },
+    ],
+  }[name] as [(form: splitTile.SplitForm) => string, splitTile.SplitForm];
+  return {
+    own: form.own,
+    bytes: splitTile.bytesOf(form),
+    invocations: splitTile.invocationsOf(form),
+    text: () => text(form),
+  };
+}
+
+/** What a plan is asked for. */
+interface MixedCall {
+  readonly attrs: Attrs;
+  readonly precision: Precision;
+}
+
+const fragmentsOf = (attrs: Attrs): number => packedWidth(attrs) / FRAGMENT;
+const kernelOf = (name: StageName, { attrs, precision }: MixedCall): Kernel =>
+  (precision === 'mixed' ? mixedKernel : splitKernel)(name, fragmentsOf(attrs));
 
 /** A pass over the rows of a group. */
 export interface MixedPass {
@@ -43,16 +102,20 @@ export interface MixedPass {
   readonly farthest: number;
 }
 
-export function isForMixed(attrs: Attrs, { limits }: GPUDevice): boolean {
-  const forms = (Object.keys(STAGES) as StageName[]).map((name) => formOf(name, attrs));
+export function isForMixed(call: MixedCall, device: GPUDevice): boolean {
+  const { attrs, precision } = call;
+  const { features, limits } = device;
+  const kernels = STAGE_NAMES.map((name) => kernelOf(name, call));
   return (
     attrs.maxLength >= FEW_TOKENS &&
     attrs.headWidth <= MOST_COLUMNS &&
+    // A backend for mixed precision is opened only where there are some.
+    (precision === 'mixed' || (hasMatrixUnits(device) && features.has('subgroups'))) &&
     limits.maxStorageBuffersPerShaderStage >= MOST_BUFFERS &&
-    forms.every(
-      (form) =>
-        bytesOf(form) <= limits.maxComputeWorkgroupStorageSize &&
-        invocationsOf(form) <= limits.maxComputeInvocationsPerWorkgroup,
+    kernels.every(
+      ({ bytes, invocations }) =>
+        bytes <= limits.maxComputeWorkgroupStorageSize &&
+        invocations <= limits.maxComputeInvocationsPerWorkgroup,
     )
   );
 }
@@ -64,30 +127,35 @@ const packedName = (name: string): string => `packed ${name}`;
 export interface Packing {
   readonly tensor: string;
   readonly heads: number;
-  /** By the largest of `largest`, which leaves `gradientScale`. */
-  readonly isScaled?: boolean;
+  /** In mixed precision it is scaled by the largest of `largest`, which leaves `gradientScale`. */
+  readonly isGradient?: boolean;
 }
 
 /** @param partials length of `largest` */
 export function packing(
   packings: readonly Packing[],
-  attrs: Attrs,
+  { attrs, precision }: MixedCall,
   partials: number,
 ): { readonly dispatches: GpuDispatch[]; readonly scratch: NonNullable<GpuPlan['scratch']> } {
   const { rows, count, maxLength, headWidth } = attrs;
+  const isMixed = precision === 'mixed';
   // A workgroup's rows may reach one tile behind the last.
   const tiles = 1 + Math.min(Math.floor(rows / TILE) + count, count * Math.ceil(maxLength / TILE));
-  const scratch = packings.flatMap(({ tensor, heads, isScaled }) => [
-    [packedName(tensor), { shape: [tiles * TILE, (heads * packedWidth(attrs)) / 2] }] as const,
-    ...(isScaled ? [['gradientScale', { shape: [1] }] as const] : []),
-  ]);
-  const dispatches = packings.map(({ tensor, heads, isScaled = false }) =>
-    stage({
-      name: isScaled ? 'Attention pack scaled' : 'Attention pack',
-      parts: [
-        isScaled ? scaleText(partials) : 'fn scaleOf(local: u32, group: vec3u) -> f32 { return 1; }',
-        packWgsl,
-      ],
+  /** Of a tile of a head, in 4 bytes. */
+  const size = isMixed
+    ? (TILE * packedWidth(attrs)) / 2
+    : 4 * splitTile.tileVectors({ fragments: fragmentsOf(attrs) });
+  const made = packings.map(({ tensor, heads, isGradient = false }) => {
+    const isScaled = isMixed && isGradient;
+    const dispatch = stage({
+      name: `Attention pack${isMixed ? '' : ' split'}${isScaled ? ' scaled' : ''}`,
+      ...(!isMixed && { heading: subgroupsHeading }),
+      parts: isMixed
+        ? [
+            isScaled ? scaleText(partials) : 'fn scaleOf(local: u32, group: vec3u) -> f32 { return 1; }',
+            packWgsl,
+          ]
+        : [splitPackWgsl],
       bindings: {
         sequences: read('sequences', 'Sequence'),
         x: rowsOf(tensor, 'headWidth'),
@@ -98,9 +166,17 @@ export function packing(
       constants: {},
       workgroups: [Math.ceil(maxLength / TILE), heads, count],
       aligned: headWidth % 4 === 0,
-    }),
-  );
-  return { dispatches, scratch: Object.fromEntries(scratch) };
+    });
+    const scratch = [
+      [packedName(tensor), { shape: [tiles, heads * size] }] as const,
+      ...(isScaled ? [['gradientScale', { shape: [1] }] as const] : []),
+    ];
+    return { dispatch, scratch };
+  });
+  return {
+    dispatches: made.map(({ dispatch }) => dispatch),
+    scratch: Object.fromEntries(made.flatMap(({ scratch }) => scratch)),
+  };
 }
 
 /** The power of two that brings the largest value to 8 … 16: products with values of the same size are still far from 2^16. */
@@ -131,15 +207,17 @@ fn scaleOf(local: u32, group: vec3u) -> f32 {
 function mixedStage(
   name: StageName,
   pass: MixedPass,
-  attrs: Attrs,
+  call: MixedCall,
   bindings: Stage['bindings'],
   continues: boolean,
 ): GpuDispatch {
+  const { attrs, precision } = call;
+  const { own, text } = kernelOf(name, call);
   const { heads, kvHeads, headWidth, maxLength, count, scale } = attrs;
   return stage({
-    name: `Attention mixed ${name} ${packedWidth(attrs)}`,
-    heading: matrixHeading,
-    parts: [() => STAGES[name].text(formOf(name, attrs))],
+    name: `Attention ${precision === 'mixed' ? 'mixed' : 'split'} ${name} ${packedWidth(attrs)}`,
+    heading: precision === 'mixed' ? matrixHeading : `${subgroupsHeading}\n${matrixHeading}`,
+    parts: [text],
     bindings: { sequences: read('sequences', 'Sequence'), ...bindings },
     uniforms: [
       u32(heads),
@@ -151,23 +229,24 @@ function mixedStage(
       f32(scale),
     ],
     constants: {},
-    workgroups: [name === 'key gradient' ? kvHeads : heads, count, Math.ceil(maxLength / STAGES[name].own)],
+    workgroups: [name === 'key gradient' ? kvHeads : heads, count, Math.ceil(maxLength / own)],
     aligned: headWidth % 4 === 0,
   });
 }
 
-/** Of a workgroup's own rows, which are loaded as fragments. */
-const own = (tensor: string) => read(packedName(tensor), 'f16');
+/** Of a workgroup's own rows, which are loaded as fragments; split, they have units behind them. */
+const own = (tensor: string, { precision }: MixedCall) =>
+  read(packedName(tensor), precision === 'mixed' ? 'f16' : 'vec4u');
 /** Of the rows that it meets, which are moved in vectors of eight. */
 const met = (tensor: string) => read(packedName(tensor), 'vec4u');
 
-export const mixedForward = (pass: MixedPass, attrs: Attrs, continues: boolean): GpuDispatch =>
+export const mixedForward = (pass: MixedPass, call: MixedCall, continues: boolean): GpuDispatch =>
   mixedStage(
     'forward',
     pass,
-    attrs,
+    call,
     {
-      packedQ: own(pass.queries),
+      packedQ: own(pass.queries, call),
       packedK: met(pass.keys),
       packedV: met(pass.values),
       o: writtenRowsOf('o', 'headWidth'),
@@ -176,24 +255,27 @@ export const mixedForward = (pass: MixedPass, attrs: Attrs, continues: boolean):
     continues,
   );
 
-const statsOf = { stats: read('stats', 'vec2f'), gradientScale: read('gradientScale') };
+const statsOf = ({ precision }: MixedCall): Stage['bindings'] => ({
+  stats: read('stats', 'vec2f'),
+  ...(precision === 'mixed' && { gradientScale: read('gradientScale') }),
+});
 
 export const mixedQueryGradient = (
   pass: MixedPass,
-  attrs: Attrs,
+  call: MixedCall,
   continues: boolean,
   gradientOf: (name: string) => string,
 ): GpuDispatch =>
   mixedStage(
     'query gradient',
     pass,
-    attrs,
+    call,
     {
-      packedQ: own(pass.queries),
-      packedDO: own('dO'),
+      packedQ: own(pass.queries, call),
+      packedDO: own('dO', call),
       packedK: met(pass.keys),
       packedV: met(pass.values),
-      ...statsOf,
+      ...statsOf(call),
       dQ: writtenRowsOf(gradientOf(pass.queries), 'headWidth'),
     },
     continues,
@@ -201,20 +283,20 @@ export const mixedQueryGradient = (
 
 export const mixedKeyGradient = (
   pass: MixedPass,
-  attrs: Attrs,
+  call: MixedCall,
   continues: boolean,
   gradientOf: (name: string) => string,
 ): GpuDispatch =>
   mixedStage(
     'key gradient',
     pass,
-    attrs,
+    call,
     {
-      packedK: own(pass.keys),
-      packedV: own(pass.values),
+      packedK: own(pass.keys, call),
+      packedV: own(pass.values, call),
       packedQ: met(pass.queries),
       packedDO: met('dO'),
-      ...statsOf,
+      ...statsOf(call),
       dK: writtenRowsOf(gradientOf(pass.keys), 'headWidth'),
       dV: writtenRowsOf(gradientOf(pass.values), 'headWidth'),
     },

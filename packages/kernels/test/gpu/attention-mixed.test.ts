@@ -1,5 +1,6 @@
 // Attention on matrix units cannot run on a software adapter: its texts are checked, and when they are planned.
 // What they make was compared with float64 on a card (docs/kernels.md).
+import { setMatrixUnits } from '@mnemix/tensor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backwardPlan, forwardPlan } from '../../src/attention/gpu.ts';
 import type { Attrs } from '../../src/attention/op.ts';
@@ -12,6 +13,10 @@ beforeAll(async () => {
   device = await openNullDevice();
 });
 afterAll(() => device?.destroy());
+
+/** In float32 plans ask whether there are matrix units, too. */
+const unitDevice = { ...roomyDevice } as GPUDevice;
+setMatrixUnits(unitDevice);
 
 interface Problem {
   readonly tokens?: number;
@@ -34,6 +39,7 @@ function plansOf({
     count: 1,
     maxLength: tokens,
     uniform: true,
+    isFull: true,
     heads,
     kvHeads,
     headWidth,
@@ -61,12 +67,14 @@ function plansOf({
 
 const mixedKernels = (problem: Problem): string[] =>
   Object.values(plansOf(problem)).flatMap(({ dispatches }) =>
-    dispatches.map(({ kernel }) => kernel.name).filter((name) => name.includes('mixed')),
+    dispatches.map(({ kernel }) => kernel.name).filter((name) => /^Attention (mixed|split)/.test(name)),
   );
 
 describe('attention on matrix units', () => {
   it.each([128, 48, 18])('has valid texts for heads of %i columns', async (headWidth) => {
-    for (const plan of Object.values(plansOf({ headWidth }))) await expectValidTexts(device, plan);
+    for (const precision of ['mixed', 'float32'] as const)
+      for (const plan of Object.values(plansOf({ headWidth, precision, on: unitDevice })))
+        await expectValidTexts(device, plan);
   });
 
   it('is planned where mixed precision is asked for', () => {
@@ -76,13 +84,26 @@ describe('attention on matrix units', () => {
       'Attention mixed key gradient 128',
     ]);
     expect(mixedKernels({ headWidth: 18 })).toContain('Attention mixed forward 32');
+  });
+
+  it('is planned in float32 with two numbers for each value, where there are matrix units', () => {
+    expect(mixedKernels({ precision: 'float32', on: unitDevice })).toEqual([
+      'Attention split forward 128',
+      'Attention split query gradient 128',
+      'Attention split key gradient 128',
+    ]);
     expect(mixedKernels({ precision: 'float32' })).toEqual([]);
   });
 
   it('leaves few tokens, wide heads and small devices to f32', () => {
-    const small = { limits: { ...roomyDevice.limits, maxComputeWorkgroupStorageSize: 32_768 } } as GPUDevice;
+    const small = {
+      ...roomyDevice,
+      limits: { ...roomyDevice.limits, maxComputeWorkgroupStorageSize: 32_768 },
+    } as GPUDevice;
     for (const problem of [{ tokens: 40 }, { headWidth: 256 }, { on: small }])
       expect(mixedKernels(problem)).toEqual([]);
+    for (const problem of [{ tokens: 40 }, { headWidth: 256 }])
+      expect(mixedKernels({ ...problem, precision: 'float32', on: unitDevice })).toEqual([]);
   });
 
   it('leaves a cache to f32, beside the rows on matrix units', () => {

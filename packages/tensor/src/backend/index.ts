@@ -5,7 +5,7 @@ export type { BackendChoice, BackendReport, Rejection } from './report.ts';
 export { compileProgramsAhead } from './webgpu-compile.ts';
 export { areStockKernelsWanted, replaceWebgpuKernel, withStockKernels } from './webgpu-kernels.ts';
 export { checkTensorFits, deviceBytes, largestTensor } from './webgpu-limits.ts';
-export { precisionOf, type Precision } from './webgpu-precision.ts';
+export { hasMatrixUnits, precisionOf, setMatrixUnits, type Precision } from './webgpu-precision.ts';
 export {
   passTimestamps,
   profileDevice,

@@ -11,6 +11,14 @@ export const setPrecision = (backend: object, precision: Precision): void =>
 /** What a backend was opened for; `float32` unless it was told otherwise. */
 export const precisionOf = (backend: unknown): Precision => precisions.get(backend as object) ?? 'float32';
 
+const withMatrixUnits = new WeakSet<GPUDevice>();
+
+/** Of a device whose adapter has no `mixedObstacle`. */
+export const setMatrixUnits = (device: GPUDevice): void => void withMatrixUnits.add(device);
+
+/** Whether kernels may use matrix units, in whatever precision: only the adapter that a device comes from can tell. */
+export const hasMatrixUnits = (device: GPUDevice): boolean => withMatrixUnits.has(device);
+
 /** One size that the adapter's matrix units take; not yet in TypeScript's own types. */
 interface MatrixUnit {
   readonly componentType: string;
@@ -21,7 +29,7 @@ interface MatrixUnit {
 }
 
 /** Why an adapter cannot do `mixed`; `undefined` if it can. */
-export function mixedObstacle({ features, info }: GPUAdapter): string | undefined {
+export function mixedObstacle({ features, info }: Pick<GPUAdapter, 'features' | 'info'>): string | undefined {
   const missing = ['shader-f16', 'chromium-experimental-subgroup-matrix'].find(
     (feature) => !features.has(feature as GPUFeatureName),
   );

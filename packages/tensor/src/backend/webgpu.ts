@@ -7,7 +7,7 @@ import { watchDevice, type Watch } from './health.ts';
 import { installWebgpuKernels } from './webgpu-kernels.ts';
 import { supervisePrograms } from './webgpu-programs.ts';
 import { installUploads } from './webgpu-uploads.ts';
-import { mixedObstacle, setPrecision, type Precision } from './webgpu-precision.ts';
+import { mixedObstacle, setMatrixUnits, setPrecision, type Precision } from './webgpu-precision.ts';
 import type { BackendReport, Opened } from './report.ts';
 
 export interface WebgpuOptions {
@@ -79,7 +79,9 @@ async function open(
   installPool(instance, device, fail);
   installUploads(instance);
   supervisePrograms(instance);
-  const obstacle = precision === 'mixed' ? mixedObstacle(adapter) : undefined;
+  const lack = mixedObstacle(adapter);
+  if (lack === undefined) setMatrixUnits(device);
+  const obstacle = precision === 'mixed' ? lack : undefined;
   const granted: Precision = obstacle === undefined ? precision : 'float32';
   setPrecision(instance, granted);
 
