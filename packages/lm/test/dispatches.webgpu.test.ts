@@ -42,8 +42,8 @@ const configOf = (layers: number): LmConfig => ({
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
 describe.each<[Precision, most: number]>([
-  ['float32', 84],
-  ['mixed', 97],
+  ['float32', 83],
+  ['mixed', 96],
 ])('a training step in %s', (precision, most) => {
   afterEach(closeBackend);
 

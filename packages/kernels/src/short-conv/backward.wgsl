@@ -1,58 +1,131 @@
-// Second stage of the gradients: dx, and that of the states before the sequences. What a row, or an entry of such a state, gets
-// comes from the rows that read it, at most W of them, and from the state after the sequence where it is passed on to that.
-fn dLastAt(sequence: u32, column: u32, entry: u32) -> vec4f {
-  return dStateAt((sequence * channels + column) * width + entry);
+// The gradients. With z the sums before the activation, du = dy ⊙ act′(z), and a row gets du of the rows that read it, at most W of them,
+// times their taps: an item goes backwards through its rows, from the last that read them on, and holds du of the last four. It leaves
+// its part of the gradients of taps and bias. Taps are counted by how far they reach back; windows of more than four go over the rows
+// once more for each further group of four.
+fn tapsBack(column: u32, nearest: u32) -> mat4x4f {
+  let tap = width - 1 - nearest;
+  return mat4x4f(tapAt(column, tap), tapAt(column, tap - 1), tapAt(column, tap - 2), tapAt(column, tap - 3));
+}
+
+fn inputsBack(row: u32, place: Place, column: u32, nearest: u32) -> mat4x4f {
+  let tap = width - 1 - nearest;
+  return mat4x4f(
+    inputAt(row, place, column, tap),
+    inputAt(row, place, column, tap - 1),
+    inputAt(row, place, column, tap - 2),
+    inputAt(row, place, column, tap - 3),
+  );
+}
+
+/** du of a row, with one group of taps and their inputs at hand. */
+fn slopeOf(row: u32, place: Place, column: u32, nearest: u32, taps: mat4x4f, inputs: mat4x4f) -> vec4f {
+  let slope = dyAt(row, column);
+  if (!isSilu()) {
+    return slope;
+  }
+  var z = biasAt(column) + weighted(taps, inputs);
+  for (var other = 0u; other < width; other += 4) {
+    if (other != nearest) {
+      z += weighted(tapsBack(column, other), inputsBack(row, place, column, other));
+    }
+  }
+  let open = sigmoid(z);
+  return slope * open * (1 + z * (1 - open));
 }
 
 fn goThroughRows(column: u32, item: u32) {
   let row0 = item * sizes.span;
-  let firstTaps = tapsAt(column, 0);
-  for (var row = row0; row < min(sizes.rows, row0 + sizes.span); row++) {
-    let place = placeOf(row);
-    var sum = vec4f();
-    if (place.sequence >= 0) {
-      let length = u32(lengths[place.sequence]);
-      if (place.position + width >= length) {
-        sum = dLastAt(u32(place.sequence), column, place.position + width - length);
-      }
-      let rest = length - place.position;
-      for (var first = 0u; first < width; first += 4) {
-        var taps = firstTaps;
-        if (first > 0) {
-          taps = tapsAt(column, first);
+  let end = min(sizes.rows, row0 + sizes.span);
+  let firstSum = (item * sizes.channels + channelsBefore) * (width + 1);
+  for (var nearest = 0u; nearest < width; nearest += 4) {
+    let taps = tapsBack(column, nearest);
+    var dTaps = mat4x4f();
+    var dBias = vec4f();
+    /** Of the reader and the three behind it. */
+    var slopes = mat4x4f();
+    for (var readers = min(sizes.rows, end + min(nearest + 3, width - 1)); readers > row0; readers--) {
+      let reader = readers - 1;
+      let place = placeOf(reader);
+      var slope = vec4f();
+      if (place.sequence >= 0) {
+        let inputs = inputsBack(reader, place, column, nearest);
+        slope = slopeOf(reader, place, column, nearest, taps, inputs);
+        if (reader < end) {
+          dTaps[0] += slope * inputs[0];
+          dTaps[1] += slope * inputs[1];
+          dTaps[2] += slope * inputs[2];
+          dTaps[3] += slope * inputs[3];
+          dBias += slope;
         }
-        sum += taps[0] * slopeAt(row, column, first, rest);
-        sum += taps[1] * slopeAt(row, column, first + 1, rest);
-        sum += taps[2] * slopeAt(row, column, first + 2, rest);
-        sum += taps[3] * slopeAt(row, column, first + 3, rest);
+      }
+      slopes = mat4x4f(slope, slopes[0], slopes[1], slopes[2]);
+      if (reader >= row0 + nearest && reader < end + nearest) {
+        giveRow(reader - nearest, column, nearest, taps, slopes);
       }
     }
-    putDx(row, column, sum);
+    leaveSums(firstSum, column, nearest, dTaps, dBias);
   }
 }
 
-/** du of the row that reads `row` by a tap, if it is among the `rest` rows of the sequence from `row` on. */
-fn slopeAt(row: u32, column: u32, tap: u32, rest: u32) -> vec4f {
-  let distance = width - 1 - tap;
-  if (tap >= width || distance >= rest) {
-    return vec4f();
+/** What a row gets from the rows that lie `nearest` … `nearest` + 3 behind it, and from the state after its sequence where it is passed on to that. */
+fn giveRow(row: u32, column: u32, nearest: u32, taps: mat4x4f, slopes: mat4x4f) {
+  let place = placeOf(row);
+  var sum = vec4f();
+  if (nearest > 0) {
+    sum = dxAt(row, column);
   }
-  return duAt(part * sizes.rows + row + distance, column);
+  if (place.sequence >= 0) {
+    let length = u32(lengths[place.sequence]);
+    if (nearest == 0 && place.position + width >= length) {
+      sum = dLastAt(u32(place.sequence), column, place.position + width - length);
+    }
+    // Rows of the sequence from this one on: what lies behind them is another's.
+    let rest = length - place.position;
+    sum += select(vec4f(), taps[0] * slopes[0], nearest < rest);
+    sum += select(vec4f(), taps[1] * slopes[1], nearest + 1 < rest);
+    sum += select(vec4f(), taps[2] * slopes[2], nearest + 2 < rest);
+    sum += select(vec4f(), taps[3] * slopes[3], nearest + 3 < rest);
+  }
+  putDx(row, column, sum);
+}
+
+fn dLastAt(sequence: u32, column: u32, entry: u32) -> vec4f {
+  return dStateAt((sequence * channels + column) * width + entry);
+}
+
+fn leaveSums(firstSum: u32, column: u32, nearest: u32, dTaps: mat4x4f, dBias: vec4f) {
+  // Loops of constant length are unrolled, and what is indexed stays in registers.
+  for (var c = 0u; c < 4; c++) {
+    if (column + c < channels) {
+      for (var i = 0u; i < 4; i++) {
+        if (nearest + i < width) {
+          sums[firstSum + (column + c) * width + width - 1 - nearest - i] = dTaps[i][c];
+        }
+      }
+      if (nearest == 0) {
+        sums[firstSum + channels * width + column + c] = dBias[c];
+      }
+    }
+  }
 }
 
 /** Entry e of the state before is token e − W. */
 fn goThroughState(column: u32, sequence: u32) {
   let length = u32(lengths[sequence]);
   let start = u32(starts[sequence]);
+  let taps = tapsBack(column, 0);
   for (var entry = 0u; entry < width; entry++) {
     var sum = vec4f();
     if (entry >= length) {
       sum = dLastAt(sequence, column, entry - length);
     }
     for (var tap = 0u; tap < entry; tap++) {
-      let reader = entry - 1 - tap;
-      if (reader < length) {
-        sum += tapAt(column, tap) * duAt(part * sizes.rows + start + reader, column);
+      let position = entry - 1 - tap;
+      if (position < length) {
+        let row = start + position;
+        let place = Place(i32(sequence), position);
+        let slope = slopeOf(row, place, column, 0, taps, inputsBack(row, place, column, 0));
+        sum += tapAt(column, tap) * slope;
       }
     }
     putDInitialState((sequence * channels + column) * width + entry, channels - column, sum);

@@ -1,9 +1,9 @@
 // Short convolutions along the same sequences on WebGPU, as many in a dispatch as it has buffers for: bindings and dispatches. One
-// forward; backward one for the slopes and partial sums of the taps' gradient, one for what goes back to inputs and states, and one
-// that adds the sums up in a fixed order.
+// forward; backward one for what goes back to inputs and states and partial sums of the taps' gradient, and one that adds the sums up
+// in a fixed order.
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { u32, type GpuDispatch } from '../gpu/kernel.ts';
-import { read, rowsOf, stage, written, writtenRowsOf, type Stage } from '../gpu/scan/stage.ts';
+import { read, stage, written, type Stage } from '../gpu/scan/stage.ts';
 import { spread } from '../gpu/spread.ts';
 import { sumRowsApart } from '../gpu/sum-rows.ts';
 import backwardWgsl from './backward.wgsl';
@@ -12,7 +12,6 @@ import inputsWgsl from './inputs.wgsl';
 import mainWgsl from './main.wgsl';
 import { nameOf, type PartsAttrs, type Tensors } from './named.ts';
 import { bindingsOf, partsWgsl, type Own, type Owns } from './parts.ts';
-import slopesWgsl from './slopes.wgsl';
 import tapsWgsl from './taps.wgsl';
 
 /** Invocations of a workgroup. */
@@ -80,36 +79,26 @@ const convolve: Convolution = {
   shared: () => ({ ...places, lengths: read('lengths', 'i32') }),
 };
 
-const slopes: Convolution = {
-  name: 'ShortConv slopes',
-  text: [inputsWgsl, slopesWgsl],
-  owns: (sizes, group) => ({ ...inputs(sizes, group), dy: own('rows', 'dy', group) }),
-  shared: ({ number }) => ({
-    ...places,
-    du: writtenRowsOf(nameOf('du', number), 'columns'),
-    sums: written(nameOf('sums', number)),
-  }),
-};
-
 const pull: Convolution = {
   name: 'ShortConv backward',
-  text: [backwardWgsl],
-  owns: ({ hasInitialState, isContinued }, group) => ({
-    weight: own('windows', 'weight', group),
-    dState: ownIf(isContinued, own('windows', 'dState', group)),
+  text: [inputsWgsl, backwardWgsl],
+  owns: (sizes, group) => ({
+    ...inputs(sizes, group),
+    dy: own('rows', 'dy', group),
+    dState: ownIf(sizes.isContinued, own('windows', 'dState', group)),
     dx: own('rows', 'dx', group, true),
-    dInitialState: ownIf(hasInitialState, own('windows', 'dInitialState', group, true)),
+    dInitialState: ownIf(sizes.hasInitialState, own('windows', 'dInitialState', group, true)),
   }),
   shared: ({ number }) => ({
     ...places,
     lengths: read('lengths', 'i32'),
-    du: rowsOf(nameOf('du', number), 'columns'),
+    sums: written(nameOf('sums', number)),
   }),
 };
 
 export const forward = gpuKernel<Tensors, PartsAttrs>((call) => {
   const sizes = sizesOf(call);
-  const groups = groupsOf(sizes, [convolve], call.device);
+  const groups = groupsOf(sizes, convolve, call.device);
   return (
     groups && {
       outputs: outputsOf(sizes, (i) => ({ y: rowsShape(sizes, i), state: stateShape(sizes, i) })),
@@ -121,7 +110,7 @@ export const forward = gpuKernel<Tensors, PartsAttrs>((call) => {
 export const backward = gpuKernel<Tensors, PartsAttrs>((call) => {
   const sizes = sizesOf(call);
   const { rows, channels, width, hasInitialState } = sizes;
-  const groups = groupsOf(sizes, [slopes, pull], call.device);
+  const groups = groupsOf(sizes, pull, call.device);
   if (!groups) return undefined;
   const made = groups.map((group) => {
     const { number, parts } = group;
@@ -137,13 +126,9 @@ export const backward = gpuKernel<Tensors, PartsAttrs>((call) => {
       return [[nameOf('dWeight', i), own * width] as const, [nameOf('dBias', i), own] as const];
     });
     return {
-      scratch: {
-        [nameOf('du', number)]: { shape: [parts.length, rows, Math.max(...all)] },
-        [nameOf('sums', number)]: { shape: [items, total(all) * (width + 1)] },
-      },
+      scratch: { [nameOf('sums', number)]: { shape: [items, total(all) * (width + 1)] } },
       dispatches: [
-        dispatch(slopes, sizes, group, { span, states: false }),
-        dispatch(pull, sizes, group, { span: SPAN, states: hasInitialState }),
+        dispatch(pull, sizes, group, { span, states: hasInitialState }),
         sumRowsApart(nameOf('sums', number), sums, items),
       ],
     };
@@ -191,16 +176,15 @@ const outputsOf = ({ channels }: Sizes, shapes: (i: number) => Readonly<Record<s
   );
 
 /** None where the device binds too little even for one part alone. */
-function groupsOf(sizes: Sizes, stages: readonly Convolution[], { limits }: GPUDevice): Group[] | undefined {
-  const { rows, sequences, channels, width } = sizes;
+function groupsOf(sizes: Sizes, { owns, shared }: Convolution, { limits }: GPUDevice): Group[] | undefined {
+  const { channels, width } = sizes;
   const alone = { number: 0, parts: [0] };
-  const largest = 4 * Math.max(...channels) * Math.max(rows, sequences * width, MOST_SUMS * (width + 1));
+  const own = Object.values(owns(sizes, alone)).filter(({ tensors }) => tensors.length > 0).length;
+  // Partial sums are those of all parts together.
+  const largestSums = 4 * Math.max(...channels) * MOST_SUMS * (width + 1);
   const most = Math.min(
-    Math.floor(limits.maxStorageBufferBindingSize / largest),
-    ...stages.map(({ owns, shared }) => {
-      const own = Object.values(owns(sizes, alone)).filter(({ tensors }) => tensors.length > 0).length;
-      return Math.floor((limits.maxStorageBuffersPerShaderStage - Object.keys(shared(alone)).length) / own);
-    }),
+    Math.floor(limits.maxStorageBufferBindingSize / largestSums),
+    Math.floor((limits.maxStorageBuffersPerShaderStage - Object.keys(shared(alone)).length) / own),
   );
   if (most < 1) return undefined;
   return Array.from({ length: Math.ceil(channels.length / most) }, (_, number) => ({

@@ -24,7 +24,7 @@ export const bindingsOf = (owns: Owns): Stage['bindings'] =>
     ),
   );
 
-/** The struct of the uniforms, `choosePart`, and for what the chosen part has `<name>At` or `put<Name>`. */
+/** The struct of the uniforms, `choosePart`, and for what the chosen part has `<name>At` or `put<Name>`; for rows that are written both. */
 export function partsWgsl(count: number, owns: Owns): string {
   const all = Array.from({ length: count }, (_, i) => i);
   const before = (i: number): string =>
@@ -70,11 +70,15 @@ function accessWgsl(name: string, { layout, isWritten, tensors }: Own): string {
   const chosen = (ofPart: (i: number) => string, none: string): string =>
     tensors.length === 0 ? `  ${none}` : choice(tensors.length, ofPart);
   const stride = layout === 'windows' ? 'width' : '1';
+  const rowsAt = `fn ${name}At(row: u32, column: u32) -> vec4f {
+${chosen((i) => `return ${name}${i}At(row, column);`, 'return vec4f();')}
+}`;
   if (isWritten) {
     return isRows
       ? `fn ${put}(row: u32, column: u32, value: vec4f) {
 ${chosen((i) => `${put}${i}(row, column, value);`, '')}
-}`
+}
+${rowsAt}`
       : `fn ${put}(at: u32, count: u32, value: vec4f) {
   for (var c = 0u; c < min(4, count); c++) {
 ${chosen((i) => `${name}${i}[at + c * ${stride}] = value[c];`, '')}
@@ -84,9 +88,7 @@ ${chosen((i) => `${name}${i}[at + c * ${stride}] = value[c];`, '')}
   const four = (i: number): string =>
     [0, 1, 2, 3].map((c) => `${name}${i}[at + ${c} * ${stride}]`).join(', ');
   return isRows
-    ? `fn ${name}At(row: u32, column: u32) -> vec4f {
-${chosen((i) => `return ${name}${i}At(row, column);`, 'return vec4f();')}
-}`
+    ? rowsAt
     : `fn ${name}At(at: u32) -> vec4f {
 ${chosen((i) => `return vec4f(${four(i)});`, 'return vec4f();')}
 }`;

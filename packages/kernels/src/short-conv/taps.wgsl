@@ -27,9 +27,9 @@ fn placeOf(row: u32) -> Place {
   return Place(sequence, row - u32(starts[sequence]));
 }
 
-/** 0 behind the window. */
+/** 0 outside of the window. */
 fn tapAt(column: u32, tap: u32) -> vec4f {
-  return select(vec4f(), weightAt(column * width + tap), tap < width);
+  return select(vec4f(), weightAt(column * width + min(tap, width - 1)), tap < width);
 }
 
 fn tapsAt(column: u32, first: u32) -> mat4x4f {
