@@ -34,10 +34,15 @@ export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
         (h) => `{
       let row = ${rowOf(name, h)};
       let known = start + min(row, tokens - 1);
-      let values = ${name}[(known * sizes.heads + head) * ${width[name] / QUAD} + ${offset[name]}${columnOf(name)}];
-      ${name}${h} = select(vec4f(), values, row < tokens);
+      ${name}${h} = ${name}[(known * sizes.heads + head) * ${width[name] / QUAD} + ${offset[name]}${columnOf(name)}];
     }`,
       ),
+    )
+    .join('\n');
+  // Not where they are read: who looks at what is read ahead waits for it, in front of the product.
+  const mask = names
+    .map((name) =>
+      times(held[name], (h) => `${name}${h} = select(vec4f(), ${name}${h}, ${rowOf(name, h)} < tokens);`),
     )
     .join('\n');
   const largest = (name: 'x' | 'y'): string =>
@@ -98,6 +103,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   for (var n = 0u; n < own.y; n++) {
     let index = select(n, own.y - 1 - n, isBackwards);
     let chunkIndex = own.x + index;
+    let tokens = select(${CHUNK}, lastTokens, index == own.y - 1);
+    ${mask}
     let stateLargest = max(${Array.from({ length: fragments / 2 }, (_, i) => `largestOf(vec4f(state${2 * i}, state${2 * i + 1}))`).reduce((a, b) => `max(${a}, ${b})`)}, 0u);
     let found = subgroupMax(vec3u(${largest('x')}, ${largest('y')}, stateLargest));
     if (local % 32 == 0) {
@@ -148,7 +155,6 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     // The next chunk is on its way while this one is multiplied; behind the last one comes the last again.
     ${times(fragments, (i) => `var channel${i} = vec2f();`)}
     if (gate == vectorGate) {
-      let tokens = select(${CHUNK}, lastTokens, index == own.y - 1);
       let at = ((firstRow + ${CHUNK} * index + tokens - 1) * sizes.heads + head) * ${dk} + stateRow;
       ${times(fragments, (i) => `channel${i} = sums[at + ${FRAGMENT * i}];`)}
     }
