@@ -2,7 +2,16 @@
 //
 // f16 has few exponents, so everything is divided by a power of two on its way there: rows of operands by one each, a chunk's
 // operands of states by one each, states by one for 32 columns. Decays are at most 1, and need none.
-import { FRAGMENT, fragmentTypes, matrixHeading, subgroupsHeading } from '../matrix-units.ts';
+import {
+  FRAGMENT,
+  fragmentTypes,
+  matrixHeading,
+  putQuad,
+  QUAD,
+  SUBGROUP,
+  subgroupsHeading,
+  times,
+} from '../matrix-units.ts';
 
 /** Tokens of a chunk. */
 export const CHUNK = 64;
@@ -34,6 +43,66 @@ fn exponentOf(unit: f32) -> f32 {
 fn inverseOf(unit: f32) -> f32 {
   return bitcast<f32>((254u - (bitcast<u32>(unit) >> 23)) << 23);
 }`;
+
+/** How `main` of a workgroup that has a chunk's head begins: chunks that the table has left over have no tokens. */
+export const chunkMain = (invocations: number): string => `@compute @workgroup_size(${invocations})
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
+  let chunk = chunks[group.z];
+  if (chunk.tokens == 0) {
+    return;
+  }
+  let head = group.y;
+  let subgroup = local / ${SUBGROUP};
+  let lane = local % ${SUBGROUP};`;
+
+/** Reads of one invocation at once. */
+const MOST_READS = 8;
+
+interface BroughtRows {
+  readonly name: string;
+  readonly width: number;
+  /** Of workgroup memory, and the vectors of a row there. */
+  readonly array: string;
+  readonly stride: number;
+  readonly invocations: number;
+  /** What rows are multiplied with. */
+  readonly factor?: string | undefined;
+  /** A statement for the row's first invocation, of `row` and what it was divided by, `unit`. */
+  readonly leaveUnit: string;
+}
+
+/** Brings the chunk's rows to workgroup memory as f16, each divided by a unit of its own; 0 behind the last token. */
+export const bringRows = ({
+  name,
+  width,
+  array,
+  stride,
+  invocations,
+  factor,
+  leaveUnit,
+}: BroughtRows): string => {
+  const quads = width / QUAD;
+  const passes = (CHUNK * quads) / invocations;
+  const batch = Math.min(passes, MOST_READS);
+  return times(passes / batch, (b) => {
+    const row = (p: number): string => `(local + ${(b * batch + p) * invocations}) / ${quads}`;
+    return `{
+    ${times(batch, (p) => `let raw${p} = ${name}[((chunk.start + min(${row(p)}, chunk.tokens - 1)) * sizes.heads + head) * ${quads} + local % ${quads}];`)}
+    ${times(
+      batch,
+      (p) => `{
+      let row = ${row(p)};
+      let values = select(vec4f(), ${factor ? `${factor} * ` : ''}raw${p}, row < chunk.tokens);
+      let unit = unitOf(subgroupMax(largestOf(values)));
+      if (local % ${quads} == 0) {
+        ${leaveUnit};
+      }
+      ${putQuad(array, `row * ${stride} + local % ${quads}`, 'inverseOf(unit) * values')}
+    }`,
+    )}
+  }`;
+  });
+};
 
 /** Of one head's state: its fragments, and the exponents of the units of each 32 columns, of which every second value is one. */
 export const mixedStateHalves = ({ dk, dv }: { dk: number; dv: number }): number =>

@@ -1,6 +1,6 @@
 // The text of pull.wgsl on matrix units.
 import { PADDING, putHalves, times } from '../matrix-units.ts';
-import { mixedCommon } from './mixed-operands.ts';
+import { chunkMain, mixedCommon } from './mixed-operands.ts';
 
 /** Columns of a workgroup. */
 const COLUMNS = 64;
@@ -68,15 +68,7 @@ var<workgroup> results: array<f32, ${64 * COLUMNS}>;
 var<workgroup> blockDecays: array<f32, ${4 * COLUMNS}>;
 var<workgroup> largest: array<vec2u, 8>;
 
-@compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
-  let chunk = chunks[group.z];
-  if (chunk.tokens == 0) {
-    return;
-  }
-  let head = group.y;
-  let subgroup = local / 32;
-  let lane = local % 32;
+${chunkMain(256)}
   let block = subgroup / 2;
   let place = ${toEnd ? '3 - block' : 'block'};
   let first = 16 * block;

@@ -1,6 +1,13 @@
 // The text of reads.wgsl on matrix units, with the scores. See mixed-operands.ts.
 import { FRAGMENT, PADDING, putQuad, QUAD, SUBGROUP, times } from '../matrix-units.ts';
-import { CHUNK, mixedCommon, mixedStateHalves, STATE_COLUMNS } from './mixed-operands.ts';
+import {
+  bringRows,
+  CHUNK,
+  chunkMain,
+  mixedCommon,
+  mixedStateHalves,
+  STATE_COLUMNS,
+} from './mixed-operands.ts';
 
 /** Where reads have the scores of tokens from: x · y, or as they are given, or there are none. */
 export type Pairs = 'made' | 'given' | 'none';
@@ -75,36 +82,16 @@ export function mixedReadsWgsl({
   const unitsOfState = (values * FRAGMENT) / STATE_COLUMNS;
   const unitOfState = (n: number | string): string => `exp2(f32(states[unit0 + 2 * (${n})]))`;
 
-  const bring = (
-    name: string,
-    width: number,
-    array: string,
-    rowStride: number,
-    unit: string,
-    factor?: string,
-  ): string => {
-    const quads = width / 4;
-    const passes = (CHUNK * quads) / invocations;
-    const batch = Math.min(passes, 8);
-    return times(passes / batch, (b) => {
-      const at = (p: number): string => `(local + ${(b * batch + p) * invocations}) / ${quads}`;
-      return `{
-    ${times(batch, (p) => `let raw${p} = ${name}[((chunk.start + min(${at(p)}, chunk.tokens - 1)) * sizes.heads + head) * ${quads} + local % ${quads}];`)}
-    ${times(
-      batch,
-      (p) => `{
-      let row = ${at(p)};
-      let values = select(vec4f(), ${factor ? `${factor} * ` : ''}raw${p}, row < chunk.tokens);
-      let unit = unitOf(subgroupMax(largestOf(values)));
-      if (local % ${quads} == 0) {
-        ${unit};
-      }
-      ${putQuad(array, `row * ${rowStride} + local % ${quads}`, 'inverseOf(unit) * values')}
-    }`,
-    )}
-  }`;
+  const bring = (name: 'y' | 'w', leaveUnit: string, factor?: string): string =>
+    bringRows({
+      name,
+      width: name === 'y' ? inner : outer,
+      array: 'rowsY',
+      stride: stride.y,
+      invocations,
+      factor,
+      leaveUnit,
     });
-  };
 
   const weakening = weakened
     ? '-strengths[(chunk.start + min(row, chunk.tokens - 1)) * sizes.heads + head]'
@@ -320,15 +307,7 @@ var<workgroup> unitY: array<f32, 64>;
 /** b, that of the last token from there on. */
 var<workgroup> tokenSums: array<vec2f, 64>;
 
-@compute @workgroup_size(${invocations})
-fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
-  let chunk = chunks[group.z];
-  if (chunk.tokens == 0) {
-    return;
-  }
-  let head = group.y;
-  let subgroup = local / 32;
-  let lane = local % 32;
+${chunkMain(invocations)}
   let pairRow = 32 * (subgroup / ${subgroups / 2});
   let pairColumn = ${16 * pairColumns} * (subgroup % ${subgroups / 2});
   let column0 = subgroup * ${FRAGMENT};
@@ -353,8 +332,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     ${foundX}
   }`
   }
-  ${pairs === 'made' ? bring('y', inner, 'rowsY', stride.y, 'unitY[row] = unit') : ''}
-  ${pairs === 'given' ? readPairs + (from === 'states' ? readRowsX : '') + bring('w', outer, 'rowsY', stride.y, 'unitY[row] = unit', weakening) : ''}
+  ${pairs === 'made' ? bring('y', 'unitY[row] = unit') : ''}
+  ${pairs === 'given' ? readPairs + (from === 'states' ? readRowsX : '') + bring('w', 'unitY[row] = unit', weakening) : ''}
   workgroupBarrier();
   ${
     pairs === 'given'
@@ -366,7 +345,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     pairs === 'made'
       ? `${makePairs}
   workgroupBarrier();
-  ${bring('w', outer, 'rowsY', stride.y, 'unitY[row] *= unit', weakening)}
+  ${bring('w', 'unitY[row] *= unit', weakening)}
   ${decayX}
   workgroupBarrier();`
       : ''

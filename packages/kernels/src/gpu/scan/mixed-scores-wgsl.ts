@@ -1,6 +1,6 @@
 // The text of scores.wgsl on matrix units. See mixed-operands.ts.
-import { FRAGMENT, PADDING, putQuad, QUAD, times } from '../matrix-units.ts';
-import { CHUNK, mixedCommon } from './mixed-operands.ts';
+import { FRAGMENT, PADDING, QUAD, times } from '../matrix-units.ts';
+import { bringRows, CHUNK, chunkMain, mixedCommon } from './mixed-operands.ts';
 
 export interface MixedScores {
   /** Of rows. */
@@ -20,28 +20,8 @@ export function mixedScoresWgsl({ width, readers }: MixedScores): string {
   const invocations = 128;
   /** In vectors. */
   const stride = (width + PADDING) / QUAD;
-  const quads = width / 4;
-  const passes = (CHUNK * quads) / invocations;
-  const batch = Math.min(passes, 8);
   const bring = (name: string, array: string, units: string): string =>
-    times(passes / batch, (b) => {
-      const row = (p: number): string => `(local + ${(b * batch + p) * invocations}) / ${quads}`;
-      return `{
-    ${times(batch, (p) => `let raw${p} = ${name}[((chunk.start + min(${row(p)}, chunk.tokens - 1)) * sizes.heads + head) * ${quads} + local % ${quads}];`)}
-    ${times(
-      batch,
-      (p) => `{
-      let row = ${row(p)};
-      let values = select(vec4f(), raw${p}, row < chunk.tokens);
-      let unit = unitOf(subgroupMax(largestOf(values)));
-      if (local % ${quads} == 0) {
-        ${units}[row] = unit;
-      }
-      ${putQuad(array, `row * ${stride} + local % ${quads}`, 'inverseOf(unit) * values')}
-    }`,
-    )}
-  }`;
-    });
+    bringRows({ name, width, array, stride, invocations, leaveUnit: `${units}[row] = unit` });
   const fragments = [0, 1].flatMap((r) => [0, 1].map((c) => ({ r, c, name: `pair${r}${c}` })));
   const reader = (n: number): string => `{
     ${bring(`x${n}`, 'rowsX', 'unitX')}
@@ -87,15 +67,7 @@ var<workgroup> results: array<vec4f, ${FRAGMENT ** 2}>;
 var<workgroup> unitX: array<f32, 64>;
 var<workgroup> unitY: array<f32, 64>;
 
-@compute @workgroup_size(${invocations})
-fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
-  let chunk = chunks[group.z];
-  if (chunk.tokens == 0) {
-    return;
-  }
-  let head = group.y;
-  let subgroup = local / 32;
-  let lane = local % 32;
+${chunkMain(invocations)}
   let row0 = 32 * (subgroup / 2);
   let column0 = 32 * (subgroup % 2);
   let pairs0 = (group.z * sizes.heads + head) * 1024;

@@ -1,6 +1,6 @@
 // The text of what one gate for each key channel makes of a chunk's rows, on matrix units: decayed rows, and decayed scores.
 import { FRAGMENT, PADDING, putQuad, QUAD, SUBGROUP, times } from '../matrix-units.ts';
-import { CHUNK, mixedCommon } from './mixed-operands.ts';
+import { CHUNK, chunkMain, mixedCommon } from './mixed-operands.ts';
 
 export interface MixedVector {
   readonly dk: number;
@@ -225,15 +225,7 @@ fn readerOf(pair: u32) -> u32 {
   return 1 + u32(pair > 0) + u32(pair > 2);
 }
 
-@compute @workgroup_size(${INVOCATIONS})
-fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
-  let chunk = chunks[group.z];
-  if (chunk.tokens == 0) {
-    return;
-  }
-  let head = group.y;
-  let subgroup = local / 32;
-  let lane = local % 32;
+${chunkMain(INVOCATIONS)}
   let first = ${ROWS} * subgroup;
   let tile = subgroup / 2;
   let isLate = subgroup % 2 == 1;

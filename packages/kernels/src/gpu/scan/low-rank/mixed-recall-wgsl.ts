@@ -1,6 +1,6 @@
 // The text of what a triangular system's solution is where the state is known, on matrix units. See mixed-operands.ts.
 import { FRAGMENT, PADDING, putQuad, QUAD, times } from '../../matrix-units.ts';
-import { CHUNK, mixedCommon, mixedStateHalves, STATE_COLUMNS } from '../mixed-operands.ts';
+import { CHUNK, chunkMain, mixedCommon, mixedStateHalves, STATE_COLUMNS } from '../mixed-operands.ts';
 import { blockAt, INVERSE_HALVES, strengthOf, triangle } from './mixed-operands.ts';
 
 export interface MixedRecall {
@@ -46,15 +46,7 @@ var<workgroup> factors: array<f32, 64>;
 var<workgroup> strengths: array<f32, 64>;
 var<workgroup> largest: array<u32, 4>;
 
-@compute @workgroup_size(${invocations})
-fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
-  let chunk = chunks[group.z];
-  if (chunk.tokens == 0) {
-    return;
-  }
-  let head = group.y;
-  let subgroup = local / 32;
-  let lane = local % 32;
+${chunkMain(invocations)}
   let lane0 = group.z * sizes.heads + head;
   let column0 = subgroup * ${dv / 4};
   let quad0 = column0 / 4;

@@ -1,6 +1,6 @@
 // The text of a chunk's triangular system, and of what it does to the state, on matrix units. See mixed-operands.ts.
 import { FRAGMENT, PADDING, putQuad, QUAD, times } from '../../matrix-units.ts';
-import { CHUNK, mixedCommon } from '../mixed-operands.ts';
+import { bringRows, CHUNK, chunkMain, mixedCommon } from '../mixed-operands.ts';
 import { blockAt, INVERSE_HALVES, stepHalves, strengthOf, triangle } from './mixed-operands.ts';
 
 export interface MixedSolve {
@@ -55,21 +55,6 @@ export function mixedSolveWgsl({ dk, dv, turned, given }: MixedSolve): string {
     );
   const known = (width: number, p: number): string =>
     `select(vec4f(), raw${p}, ${rowOf(width, p)} < chunk.tokens)`;
-  /** Keys into `own`, each row divided by its unit. */
-  const bringApart = (name: string): string => `{
-    ${read(name, dk)}
-    ${times(
-      passesOf(dk),
-      (p) => `{
-      let values = ${known(dk, p)};
-      let unit = unitOf(subgroupMax(largestOf(values)));
-      if (local % ${dk / 4} == 0) {
-        units[${rowOf(dk, p)}] = unit;
-      }
-      ${putQuad('own', placeOf(dk, p), 'inverseOf(unit) * values')}
-    }`,
-    )}
-  }`;
   /** Rows times factors, all divided by a unit. They are on their way while `meanwhile` is done. */
   const bring = (
     name: string,
@@ -415,15 +400,7 @@ fn blockOf(row: u32, column: u32) -> u32 {
   return ${BLOCK_QUADS} * (row * (row + 1) / 2 + column);
 }
 
-@compute @workgroup_size(${invocations})
-fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
-  let chunk = chunks[group.z];
-  if (chunk.tokens == 0) {
-    return;
-  }
-  let head = group.y;
-  let subgroup = local / 32;
-  let lane = local % 32;
+${chunkMain(invocations)}
   let lane0 = group.z * sizes.heads + head;
   var unitL = 1f;
 
@@ -440,7 +417,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     }
   }
   ${given ? readScores : ''}
-  ${bringApart(firstKeys)}
+  ${bringRows({ name: firstKeys, width: dk, array: 'own', stride: strideOf(dk), invocations, leaveUnit: 'units[row] = unit' })}
   workgroupBarrier();
   ${given ? '' : `${makePairs}\nworkgroupBarrier();`}
   ${makeN}
