@@ -3,14 +3,16 @@
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
+import { begun, fromKept, keeping } from '../gpu/scan/kept.ts';
 import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
 import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
 import { read, rowsOf, stage, written, writtenRowsOf } from '../gpu/scan/stage.ts';
-import { chunkTable, tableScratch } from '../gpu/scan/stages.ts';
+import { chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
 import finishWgsl from './finish.wgsl';
+import { deltaRuleKept } from './kept.ts';
 import { isMixed, mixedForward, mixedGradient } from './mixed.ts';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleInputs } from './op.ts';
 import prepareWgsl from './prepare.wgsl';
@@ -61,51 +63,55 @@ export const forwardPlan = ({
     },
     device,
   );
-  if (fewTokens) return { outputs, dispatches: [fewTokens, ...cleared] };
-  if (precision === 'mixed' && isMixed(sizes, shapes, attrs, device)) {
-    const { dispatches, scratch } = mixedForward(sizes, shapes, attrs.scale);
-    return { outputs, scratch, dispatches: [...dispatches, ...cleared] };
-  }
+  const planOf = ({ scratch, dispatches }: Omit<GpuPlan, 'outputs'>, ofVectorGate: readonly string[] = []) =>
+    keeping(
+      { outputs, scratch, dispatches: [...dispatches, ...cleared] },
+      { names: deltaRuleKept, again: sizes.gate === 'vector' ? ofVectorGate : [], device },
+    );
+  if (fewTokens) return planOf({ dispatches: [fewTokens] });
+  if (precision === 'mixed' && isMixed(sizes, shapes, attrs, device))
+    return planOf(mixedForward(sizes, shapes, attrs.scale), ['sums', 'scores']);
   const scratch = shapesOf(sizes);
-  return {
-    outputs,
-    scratch: {
-      ...tableScratch(sizes),
-      ...transitionScratch(sizes),
-      a: scratch.keys,
-      y: scratch.values,
-      scores: scratch.planes,
-      system: scratch.system(false),
-      states: scratch.states,
+  return planOf(
+    {
+      scratch: {
+        ...tableScratch(sizes),
+        ...transitionScratch(sizes),
+        a: scratch.keys,
+        y: scratch.values,
+        scores: scratch.planes,
+        system: scratch.system(false),
+        states: scratch.states,
+      },
+      dispatches: [
+        ...chunkTable(sizes),
+        prepare(sizes, shapes),
+        ...keyScores(sizes, keys, 'scores'),
+        ...forwardStates(sizes, {
+          keys,
+          y: 'y',
+          isSolved: false,
+          scores: 'scores',
+          system: 'system',
+          initial,
+          states: 'states',
+          last: 'state',
+          corrected: 'corrected',
+        }),
+        reads(sizes, {
+          byState: { x: 'q', states: 'states', scale: attrs.scale },
+          scores: 'scores',
+          role: 'q',
+          y: ['corrected'],
+          z: 'o',
+          to: 'start',
+          transposed: false,
+          scale: attrs.scale,
+        }),
+      ],
     },
-    dispatches: [
-      ...chunkTable(sizes),
-      prepare(sizes, shapes),
-      ...keyScores(sizes, keys, 'scores'),
-      ...forwardStates(sizes, {
-        keys,
-        y: 'y',
-        isSolved: false,
-        scores: 'scores',
-        system: 'system',
-        initial,
-        states: 'states',
-        last: 'state',
-        corrected: 'corrected',
-      }),
-      reads(sizes, {
-        byState: { x: 'q', states: 'states', scale: attrs.scale },
-        scores: 'scores',
-        role: 'q',
-        y: ['corrected'],
-        z: 'o',
-        to: 'start',
-        transposed: false,
-        scale: attrs.scale,
-      }),
-      ...cleared,
-    ],
-  };
+    ['sums'],
+  );
 };
 
 export const forwardKernel = gpuKernel<DeltaRuleInputs, DeltaRuleAttrs>(forwardPlan);
@@ -147,13 +153,10 @@ export const gradientPlan = ({
   const dStrength = !shapes.beta && { dStrength: { shape: [rows, heads] } };
   if (precision === 'mixed' && isMixed(sizes, shapes, attrs, device)) {
     const mixed = mixedGradient(sizes, shapes, scale);
-    return {
-      outputs,
-      scratch: { ...mixed.scratch, ...dStrength },
-      dispatches: [...mixed.dispatches, ...ending],
-    };
+    const dispatches = [...mixed.dispatches, ...ending];
+    return fromKept({ outputs, scratch: { ...mixed.scratch, ...dStrength }, dispatches }, shapes);
   }
-  return {
+  const plan = {
     outputs,
     scratch: {
       ...tableScratch(sizes),
@@ -174,19 +177,24 @@ export const gradientPlan = ({
       ...(gate === 'vector' && { gates: scratch.gates }),
     },
     dispatches: [
-      ...chunkTable(sizes),
-      prepare(sizes, shapes),
-      ...keyScores(sizes, keys, 'scores'),
-      ...forwardStates(sizes, {
-        keys,
-        y: 'corrected',
-        isSolved: true,
-        scores: 'scores',
-        system: 'system',
-        initial: shapes.initialState && 'initialState',
-        states: 'states',
-        last: 'last',
-        corrected: 'dY',
+      ...begun(sizes, shapes, {
+        all: () => [
+          ...chunkTable(sizes),
+          prepare(sizes, shapes),
+          ...keyScores(sizes, keys, 'scores'),
+          ...forwardStates(sizes, {
+            keys,
+            y: 'corrected',
+            isSolved: true,
+            scores: 'scores',
+            system: 'system',
+            initial: shapes.initialState && 'initialState',
+            states: 'states',
+            last: 'last',
+            corrected: 'dY',
+          }),
+        ],
+        ofVectorGate: () => runningSums(sizes),
       }),
       reads(sizes, {
         scores: 'scores',
@@ -236,6 +244,7 @@ export const gradientPlan = ({
       ...ending,
     ],
   };
+  return fromKept(plan, shapes);
 };
 
 export const gradientKernel = gpuKernel<DeltaRuleGradientInputs, DeltaRuleAttrs>(gradientPlan);

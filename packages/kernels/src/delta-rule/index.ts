@@ -1,5 +1,6 @@
 // S ← S + k (v − Sᵀk)ᵀ and its kin: memories that correct what they hold instead of adding to it.
 import { checkShapes, type Tensor } from '@mnemix/tensor';
+import { withoutKept } from '../gpu/scan/kept.ts';
 import { emptyScan, scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { deltaRuleOp } from './op.ts';
 
@@ -56,9 +57,7 @@ export function deltaRule(
   });
   const attrs = { ...scanAttrs('deltaRule', options, sizes), eraseBeforeDecay };
   if (sequences.maxLength === 0) return emptyScan(initialState, sequences, sizes);
-  const { o, state } = deltaRuleOp(
-    { q, k, v, beta, erase, logDecay, initialState, ...sequenceTensors(sequences) },
-    attrs,
+  return withoutKept(
+    deltaRuleOp({ q, k, v, beta, erase, logDecay, initialState, ...sequenceTensors(sequences) }, attrs),
   );
-  return { o, state };
 }

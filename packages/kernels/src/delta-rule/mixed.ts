@@ -1,5 +1,6 @@
 // The delta rule in chunks on matrix units: the stages of gpu/scan/low-rank/mixed.ts and gpu/scan/mixed.ts.
 import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
+import { begun } from '../gpu/scan/kept.ts';
 import {
   isForMixedLowRank,
   mixedLowRankStates,
@@ -115,15 +116,21 @@ export const mixedGradient = (
       ...(gate === 'vector' && { dScores: scoresOf(sizes), dKeyScores: scoresOf(sizes) }),
     },
     dispatches: [
-      ...dispatches,
-      ...mixedStates(sizes, {
-        x: keys.writes,
-        y: 'corrected',
-        initial,
-        states: 'states',
-        last: 'last',
-        to: 'end',
-        scale: 1,
+      // The forward pass has made its states in another way, but leaves them alike.
+      ...begun(sizes, shapes, {
+        all: () => [
+          ...dispatches,
+          ...mixedStates(sizes, {
+            x: keys.writes,
+            y: 'corrected',
+            initial,
+            states: 'states',
+            last: 'last',
+            to: 'end',
+            scale: 1,
+          }),
+        ],
+        ofVectorGate: () => [mixedVector(sizes, { keysRead: true })],
       }),
       // What is written gets this from the reads of its chunk; the rest comes by way of the state, and of T.
       mixedReads(sizes, {

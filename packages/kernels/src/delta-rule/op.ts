@@ -1,10 +1,12 @@
 // The delta-rule scan as an op: its forms, and its gradient, which is an op of its own.
 import { defineOp, type Tensor } from '@mnemix/tensor';
+import { keptIntegers, keptNothing, keptOf } from '../gpu/scan/kept.ts';
 import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { deltaRuleBackward } from './backward.ts';
 import { deltaRuleChunk } from './chunk.ts';
 import * as gpu from './gpu.ts';
+import { deltaRuleKept, type DeltaRuleKept } from './kept.ts';
 import { deltaRuleRecurrent } from './recurrent.ts';
 import * as wasm from './wasm.ts';
 
@@ -24,7 +26,8 @@ export type DeltaRuleAttrs = ScanAttrs & { readonly eraseBeforeDecay: boolean };
 /** `corrected` [N, H, dv] is v̂, what was really written: the gradient starts from it. */
 export type DeltaRuleOutputs = { o: Tensor; state: Tensor; corrected: Tensor };
 
-export type DeltaRuleGradientInputs = DeltaRuleInputs & { corrected: Tensor; dO: Tensor; dState: Tensor };
+export type DeltaRuleGradientInputs = DeltaRuleInputs &
+  Partial<DeltaRuleKept> & { corrected: Tensor; dO: Tensor; dState: Tensor };
 
 /** In the shapes of the inputs; [0] for those that are absent, but for the initial state. */
 export type DeltaRuleGradients = {
@@ -37,22 +40,24 @@ export type DeltaRuleGradients = {
   initialState: Tensor;
 };
 
-const gradientOp = defineOp<DeltaRuleGradientInputs, DeltaRuleGradients, DeltaRuleAttrs>({
+export const deltaRuleGradientOp = defineOp<DeltaRuleGradientInputs, DeltaRuleGradients, DeltaRuleAttrs>({
   name: 'DeltaRuleGradient',
   outputs: ['q', 'k', 'v', 'beta', 'erase', 'logDecay', 'initialState'],
-  integers: sequenceTensors,
+  integers: [...sequenceTensors, ...keptIntegers],
   portable: deltaRuleBackward,
   kernels: { ...wasm.gradientKernel, ...gpu.gradientKernel },
 });
 
-export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs, DeltaRuleAttrs>({
+export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs & DeltaRuleKept, DeltaRuleAttrs>({
   name: 'DeltaRule',
-  outputs: ['o', 'state', 'corrected'],
+  outputs: ['o', 'state', 'corrected', ...deltaRuleKept],
   integers: sequenceTensors,
-  savedOutputs: ['corrected'],
-  portable: (inputs, attrs) =>
-    portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs),
+  savedOutputs: ['corrected', ...deltaRuleKept],
+  portable: (inputs, attrs) => ({
+    ...(portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs)),
+    ...keptNothing(deltaRuleKept),
+  }),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
-  gradient: ({ inputs, outputs, grads, attrs }) =>
-    gradientOp({ ...inputs, corrected: outputs.corrected, dO: grads.o, dState: grads.state }, attrs),
+  gradient: ({ inputs, outputs: { corrected, ...kept }, grads, attrs }) =>
+    deltaRuleGradientOp({ ...inputs, ...keptOf(kept), corrected, dO: grads.o, dState: grads.state }, attrs),
 });

@@ -29,6 +29,7 @@ export async function openNullDevice(): Promise<GPUDevice | undefined> {
 export const roomyDevice = {
   features: new Set(['subgroups']),
   limits: {
+    maxBufferSize: 2 ** 31,
     maxComputeInvocationsPerWorkgroup: 1024,
     maxComputeWorkgroupStorageSize: 49_152,
     maxComputeWorkgroupsPerDimension: 65_535,

@@ -61,26 +61,32 @@ export const productStage = (
 
 /** `chunks` and `sequenceChunks` from `starts` and `lengths`, segments, and `sums` from `logDecay`. */
 export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
-  const { chunks, count, gate, heads, dk } = sizes;
-  const channels = gate === 'vector' ? heads * dk : heads;
+  const { chunks, count } = sizes;
   const table: GpuDispatch = {
     kernel: { name: 'ChunkTable', wgsl: chunkTableWgsl, bindings: ['read', 'read', 'write', 'write'] },
     buffers: ['starts', 'lengths', 'chunks', 'sequenceChunks'],
     uniforms: [u32(count), u32(chunks)],
     workgroups: [Math.ceil(Math.max(chunks, count) / 64)],
   };
-  if (gate === 'none') return [table, ...segmentTable(sizes)];
-  const sums: GpuDispatch = {
-    kernel: {
-      name: 'RunningSums',
-      wgsl: runningSumsWgsl,
-      bindings: ['read', 'read', 'write'],
+  return [table, ...segmentTable(sizes), ...runningSums(sizes)];
+}
+
+/** `sums` from `logDecay`. */
+export function runningSums({ chunks, gate, heads, dk }: ScanSizes): GpuDispatch[] {
+  if (gate === 'none') return [];
+  const channels = gate === 'vector' ? heads * dk : heads;
+  return [
+    {
+      kernel: {
+        name: 'RunningSums',
+        wgsl: runningSumsWgsl,
+        bindings: ['read', 'read', 'write'],
+      },
+      buffers: ['logDecay', 'chunks', 'sums'],
+      uniforms: [u32(channels)],
+      workgroups: [Math.ceil(channels / 64), chunks],
     },
-    buffers: ['logDecay', 'chunks', 'sums'],
-    uniforms: [u32(channels)],
-    workgroups: [Math.ceil(channels / 64), chunks],
-  };
-  return [table, ...segmentTable(sizes), sums];
+  ];
 }
 
 interface States {

@@ -1,0 +1,6 @@
+import { keptNames, type Kept } from '../gpu/scan/kept.ts';
+
+/** Also `a`, the recall keys of gpu/scan/low-rank. */
+export const deltaRuleKept = [...keptNames, 'a'] as const;
+
+export type DeltaRuleKept = Kept<(typeof deltaRuleKept)[number]>;
