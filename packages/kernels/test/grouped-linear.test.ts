@@ -1,8 +1,9 @@
 import { nd } from '@mnemix/testkit';
 import { openBackend, tidy, zeros, type Tensor } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { splitOp } from '../src/grouped-linear/op.ts';
+import { mapsOfLists, splitOp } from '../src/grouped-linear/list.ts';
 import * as portable from '../src/grouped-linear/portable.ts';
+import { named } from '../src/join-rows/parts.ts';
 import { groupedLinear, groupedLinears, packedSequences, uniformSequences } from '../src/index.ts';
 import {
   groupedLinearCases,
@@ -54,10 +55,17 @@ describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
       await runOp(inputs, (t) => numbered(groupedLinears(t['x']!, layers(t), { groups })), upstream),
       expected,
     );
-    // What WebGPU has a kernel for.
-    const { starts, lengths, rowSequence } = groups;
-    const op = (t: Tensors) => splitOp({ ...t, starts, lengths, rowSequence } as never, { widths });
+    // What WebGPU has kernels for, with the weights joined ahead, and as they are.
+    const op = (t: Tensors) => numbered(mapsOfLists(t['x']!, layers(t), groups));
     expectToMatch(await runOp(inputs, op, upstream), expected);
+    const { starts, lengths, rowSequence } = groups;
+    const listOp = ({ x, bias, ...t }: Tensors) => {
+      const own = layers(t);
+      const list = own[0]!.weights.flatMap((_, m) => own.map(({ weights }) => weights[m]!));
+      const sequences = { starts, lengths, rowSequence };
+      return splitOp({ x: x!, weight: undefined, bias, ...sequences, ...named(list) }, { widths });
+    };
+    expectToMatch(await runOp(inputs, listOp, upstream), expected);
   });
 
   it('takes no rows', async () => {

@@ -1,10 +1,12 @@
 import { linear as linearOracle, nd, seededRandom, type NdArray } from '@mnemix/testkit';
-import { openBackend, tidy, zeros } from '@mnemix/tensor';
+import { concat, openBackend, split, tidy, zeros, type Tensor2D } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { named } from '../src/join-rows/parts.ts';
+import { mapsOfList } from '../src/linear/list.ts';
 import * as portable from '../src/linear/portable.ts';
 import * as wasm from '../src/linear/wasm.ts';
 import { linear } from '../src/index.ts';
-import { expectToMatch, float32, runOp, runOracle, toTensor, type Arrays } from './op-cases.ts';
+import { expectToMatch, float32, runOp, runOracle, toTensor, type Arrays, type Tensors } from './op-cases.ts';
 
 const cases = [
   { rows: 1, inputs: 1, outputs: 1 },
@@ -82,6 +84,40 @@ describe.each(['cpu', 'wasm'] as const)('linear on %s', (backend) => {
       expect(dx).toBeCloseRms(expected.gradients['x']!, 1e-4);
       expect(dWeight).toBeCloseRms(expected.gradients['weight']!, 1e-4);
       expect(dBias).toBeCloseRms(expected.gradients['bias']!, 1e-4);
+    });
+  });
+
+  // What WebGPU has kernels for.
+  it.each([[[8, 1, 4, 16]], [[7]], [[3, 4, 2]]])('maps by a list of weights, %j', async (widths) => {
+    const total = widths.reduce((a, b) => a + b);
+    const { x } = inputsOf({ rows: 9, inputs: 5, outputs: total });
+    const random = seededRandom(13);
+    const weights = Object.fromEntries(
+      widths.map((width, i) => [`w${i}`, float32(random.normals([width, 5]))]),
+    );
+    const upstream = Object.fromEntries(
+      widths.map((width, i) => [`y${i}`, float32(random.normals([9, width]))]),
+    );
+    const numbered = <T>(made: readonly T[]) => Object.fromEntries(made.map((y, i) => [`y${i}`, y]));
+    const separate = ({ x: given, ...own }: Arrays): Arrays =>
+      numbered(Object.values(own).map((weight) => linearOracle(given!, weight)));
+    const expected = runOracle({ x, ...weights }, separate, upstream);
+    const joined = ({ x: given, ...own }: Tensors) => numbered(mapsOfList(given!, Object.values(own)));
+    expectToMatch(await runOp({ x, ...weights }, joined, upstream), expected);
+    // With the weights as they are.
+    tidy(() => {
+      const list = named(Object.values(weights).map(toTensor));
+      const given = { x: toTensor(x), weight: undefined, ...list };
+      const dy = concat(Object.values(upstream).map(toTensor) as Tensor2D[], 1);
+      const { dx, ...slopes } = portable.backwardOfList({ ...given, dy });
+      const { y } = portable.forwardOfList(given);
+      split(y, widths, 1).forEach((own, i) => {
+        expect(own).toBeCloseRms(expected.outputs[`y${i}`]!, 1e-5);
+      });
+      expect(dx).toBeCloseRms(expected.gradients['x']!, 1e-4);
+      widths.forEach((_, i) => {
+        expect(slopes[`part${i}`], `part${i}`).toBeCloseRms(expected.gradients[`w${i}`]!, 1e-4);
+      });
     });
   });
 

@@ -27,7 +27,7 @@ export function biasGradient(sizes: Sizes): Required<Pick<GpuPlan, 'dispatches' 
         uniforms: [outputs, TILE_ROWS, groups].map(u32),
         workgroups: [Math.ceil(outputs / COLUMNS), tiles],
       },
-      sumTiles({ parts: 'biasParts', sum: 'dBias', size: outputs, groups, tileRows: TILE_ROWS }),
+      sumTiles('dBias', { parts: 'biasParts', size: outputs, groups, tileRows: TILE_ROWS }),
     ],
   };
 }

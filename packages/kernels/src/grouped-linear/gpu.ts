@@ -1,58 +1,59 @@
 // The grouped linear map on WebGPU. Which rows belong to which group only the device knows, so dispatches are for as many tiles as
 // there can be: every group's rows in whole tiles, and one more for each group. Nothing is padded, and nothing is read back.
-import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
+import { sizeOf } from '@mnemix/tensor';
+import { gpuKernel } from '../gpu/bridge.ts';
 import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
+import { gradientsOf, partsOf, type MapCall } from '../join-rows/weights.ts';
 import { columnsOf, bytesOf, rowsOf, type Tile } from '../mat-mul/float32.ts';
 import { depthOf, ENOUGH_WORKGROUPS, kernelOf, TILES } from '../mat-mul/gpu.ts';
+import { canPackList, type Part } from '../mat-mul/pack-rows.ts';
 import { biasGradient } from './bias-gradient.ts';
-import { isAbleOfMixed, mixedBackward, mixedForward, type Part } from './mixed.ts';
-import type { BackwardInputs, Inputs } from './portable.ts';
+import { isAbleOfMixed, mixedBackward, mixedForward } from './mixed.ts';
+import type { BackwardInputs, Inputs, ListBackwardInputs, ListInputs } from './portable.ts';
 import { rowsKernel, sizesOf, weightGradientKernel } from './products.ts';
 import { mapSizes, MOST_ROWS, mostTiles, partRows, type Sizes } from './sizes.ts';
-import { sumTiles } from './sum-tiles.ts';
+import { sumTiles, sumTilesApart, type Sum } from './sum-tiles.ts';
 
 /** Storage buffers of the stage that has the most. */
 const MOST_BUFFERS = 7;
 
-export const forward = gpuKernel<Inputs, object>((call) => forwardPlan(call));
-export const backward = gpuKernel<BackwardInputs, object>((call) => backwardPlan(call));
+/** Whether the products pack a list of weights as it is, part0, part1, …. */
+export const packsList = ({ shapes, device, precision }: MapCall): boolean =>
+  precision === 'mixed' &&
+  canPackList(Object.keys(partsOf(shapes)).length, device) &&
+  isAbleOfMixed(mapSizes(shapes), device);
 
-type Call<I extends Inputs> = Pick<PlanCall<I, object>, 'shapes' | 'device' | 'precision'>;
-
-export function forwardPlan({ shapes, device, precision }: Call<Inputs>): GpuPlan | undefined {
+export function forwardPlan({ shapes, device, precision }: MapCall): GpuPlan | undefined {
   const sizes = mapSizes(shapes);
   const outputs = { y: { shape: [sizes.rows, sizes.outputs] } };
   if (precision === 'mixed' && isAbleOfMixed(sizes, device)) {
-    return { outputs, ...mixedForward(sizes, shapes.bias !== undefined) };
+    return { outputs, ...mixedForward(sizes, shapes['bias'] !== undefined) };
   }
-  const dispatch = rowsProduct(sizes, device, forwardProduct(sizes, shapes));
+  const dispatch = rowsProduct(sizes, device, {
+    rows: 'x',
+    y: 'y',
+    inner: sizes.inputs,
+    columns: sizes.outputs,
+    innerLast: true,
+    hasBias: shapes['bias'] !== undefined,
+  });
   return dispatch && { outputs, dispatches: [dispatch] };
 }
 
-const forwardProduct = (
-  { inputs, outputs }: Sizes,
-  { bias }: { readonly bias: readonly number[] | undefined },
-): RowsProduct => ({
-  rows: 'x',
-  y: 'y',
-  inner: inputs,
-  columns: outputs,
-  innerLast: true,
-  hasBias: bias !== undefined,
-});
-
-export function backwardPlan({ shapes, device, precision }: Call<BackwardInputs>): GpuPlan | undefined {
+export function backwardPlan({ shapes, device, precision }: MapCall): GpuPlan | undefined {
   const sizes = mapSizes(shapes);
+  const gradients = gradientsOf(shapes);
+  const sum = sumsOf(gradients, device);
   const products =
     precision === 'mixed' && isAbleOfMixed(sizes, device)
-      ? mixedBackward(sizes)
-      : float32Backward(sizes, device);
+      ? mixedBackward(sizes, sum)
+      : float32Backward(sizes, sum, device);
   if (!products) return undefined;
-  const bias = shapes.bias && biasGradient(sizes);
+  const bias = shapes['bias'] && biasGradient(sizes);
   return {
     outputs: {
-      dx: { shape: shapes.x },
-      dWeight: { shape: shapes.weight },
+      dx: { shape: [sizes.rows, sizes.inputs] },
+      ...Object.fromEntries(Object.entries(gradients).map(([name, shape]) => [name, { shape }])),
       // Without a bias nobody looks at it.
       dBias: { shape: [sizes.groups, sizes.outputs] },
     },
@@ -61,7 +62,15 @@ export function backwardPlan({ shapes, device, precision }: Call<BackwardInputs>
   };
 }
 
-function float32Backward(sizes: Sizes, device: GPUDevice): Part | undefined {
+/** From the sums over each tile of rows to the weights' gradients. */
+function sumsOf(gradients: Readonly<Record<string, readonly number[]>>, device: GPUDevice): Sum {
+  const [first = '', ...others] = Object.keys(gradients);
+  if (others.length === 0) return (tiles) => [sumTiles(first, tiles)];
+  const sizes = Object.entries(gradients).map(([name, shape]) => [name, sizeOf(shape)] as const);
+  return (tiles) => sumTilesApart(Object.fromEntries(sizes), tiles, device);
+}
+
+function float32Backward(sizes: Sizes, sum: Sum, device: GPUDevice): Part | undefined {
   const { inputs, outputs } = sizes;
   const dx = rowsProduct(sizes, device, {
     rows: 'dy',
@@ -71,7 +80,7 @@ function float32Backward(sizes: Sizes, device: GPUDevice): Part | undefined {
     innerLast: false,
     hasBias: false,
   });
-  const dWeight = weightGradient(sizes, device);
+  const dWeight = weightGradient(sizes, sum, device);
   return dx && dWeight && { scratch: dWeight.scratch, dispatches: [dx, ...dWeight.dispatches] };
 }
 
@@ -122,8 +131,8 @@ function rowsProduct(
   };
 }
 
-/** `dWeight` by way of `parts`: a product for each tile of rows, added up for each group. */
-function weightGradient(sizes: Sizes, device: GPUDevice): Part | undefined {
+/** The weights' gradient by way of `parts`: a product for each tile of rows, added up for each group. */
+function weightGradient(sizes: Sizes, sum: Sum, device: GPUDevice): Part | undefined {
   const { rows, groups, inputs, outputs } = sizes;
   const across = (tile: Tile): [number, number] => [
     Math.ceil(inputs / columnsOf(tile)),
@@ -159,10 +168,15 @@ function weightGradient(sizes: Sizes, device: GPUDevice): Part | undefined {
   };
   return {
     scratch: { parts: { shape: [tiles, size] } },
-    dispatches: [product, sumTiles({ parts: 'parts', sum: 'dWeight', size, groups, tileRows })],
+    dispatches: [product, ...sum({ parts: 'parts', size, groups, tileRows })],
   };
 }
 
 const hasRoom = ({ limits }: GPUDevice, workgroups: readonly number[]): boolean =>
   MOST_BUFFERS <= limits.maxStorageBuffersPerShaderStage &&
   workgroups.every((count) => count <= limits.maxComputeWorkgroupsPerDimension);
+
+export const forward = gpuKernel<Inputs, object>(forwardPlan);
+export const backward = gpuKernel<BackwardInputs, object>(backwardPlan);
+export const forwardOfList = gpuKernel<ListInputs, object>(forwardPlan);
+export const backwardOfList = gpuKernel<ListBackwardInputs, object>(backwardPlan);

@@ -1,9 +1,10 @@
 // One linear map per group of rows.
-import { checkConfig, checkShapes, currentBackend, reshape, type Tensor } from '@mnemix/tensor';
-import { joinRows } from '../join-rows/index.ts';
+import { checkConfig, checkShapes, currentBackend, type Tensor } from '@mnemix/tensor';
 import type { Sequences } from '../sequences.ts';
-import { forwardOp, splitOp } from './op.ts';
-import { nameOf } from '../split-columns/gpu.ts';
+import { mapsOfLists, stacked, type GroupedLayer } from './list.ts';
+import { forwardOp } from './op.ts';
+
+export type { GroupedLayer };
 
 export interface GroupedLinearOptions {
   /** The rows of each group; as many groups as there are weights. */
@@ -34,14 +35,6 @@ export function groupedLinear(
   return forwardOp({ x, weight, bias, starts, lengths, rowSequence }, {}).y;
 }
 
-/** What the groups have of one map. */
-export interface GroupedLayer {
-  /** [out, in] of each group. */
-  readonly weights: readonly Tensor[];
-  /** [out] of each group. */
-  readonly biases?: readonly Tensor[] | undefined;
-}
-
 /**
  * Several maps of the same rows, each a {@link groupedLinear}. On WebGPU they are one product, whose columns are taken apart
  * behind it: it reads the rows once, and so does its gradient. Elsewhere launches cost nothing and copies do, so there each is one.
@@ -66,32 +59,17 @@ export function groupedLinears(
   }
   const isAlike = new Set(layers.map(({ biases }) => biases === undefined)).size === 1;
   if (layers.length === 1 || !isAlike || currentBackend() !== 'webgpu') {
-    return layers.map((layer) => groupedLinear({ x, ...joined([layer]) }, { groups }));
+    return layers.map(({ weights, biases }) =>
+      groupedLinear(
+        { x, weight: stacked([weights]), ...(biases && { bias: stacked([biases]) }) },
+        { groups },
+      ),
+    );
   }
-  const { weight, bias } = joined(layers);
-  const widths = layers.map(({ weights }) => weights[0]?.shape[0] as number);
-  checkShapes('groupedLinears', {
-    x: [x, [groups.rows, 'in']],
-    weights: [weight, [groups.count, widths.reduce((a, b) => a + b), 'in']],
-    biases: [bias, weight.shape.slice(0, 2)],
-  });
-  const { starts, lengths, rowSequence } = groups;
-  const parts = splitOp({ x, weight, bias, starts, lengths, rowSequence }, { widths });
-  return widths.map((_, i) => parts[nameOf(i)] as Tensor);
-}
-
-/** The layers of each group one below the other, group by group: weight [M, Σ out, in], bias [M, Σ out]. */
-function joined(layers: readonly GroupedLayer[]): { weight: Tensor; bias?: Tensor } {
-  const join = (lists: readonly (readonly Tensor[])[]): Tensor => {
-    const groups = lists[0]?.length ?? 0;
-    const parts = Array.from({ length: groups }, (_, m) => lists.map((list) => list[m] as Tensor));
-    const whole = joinRows(parts.flat());
-    const [size = 0, ...rest] = whole.shape;
-    return reshape(whole, [groups, size / groups, ...rest]);
-  };
-  const biases = layers.flatMap((layer) => (layer.biases ? [layer.biases] : []));
-  return {
-    weight: join(layers.map(({ weights }) => weights)),
-    ...(biases.length > 0 ? { bias: join(biases) } : {}),
-  };
+  const shapes = layers.flatMap(({ weights, biases }, i) => [
+    ...weights.map((weight, m) => [`layers[${i}].weights[${m}]`, [weight, [`out${i}`, 'in']]] as const),
+    ...(biases ?? []).map((bias, m) => [`layers[${i}].biases[${m}]`, [bias, [`out${i}`]]] as const),
+  ]);
+  checkShapes('groupedLinears', { x: [x, [groups.rows, 'in']], ...Object.fromEntries(shapes) });
+  return mapsOfLists(x, layers, groups);
 }

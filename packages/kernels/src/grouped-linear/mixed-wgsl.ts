@@ -1,7 +1,7 @@
 // The module of the products on matrix units. It is written by code: see gpu/matrix-units.ts.
 import { FRAGMENT, fragmentTypes, PADDING, SUBGROUP, times } from '../gpu/matrix-units.ts';
 import { columnsOf, rowsOf, type MixedTile } from '../mat-mul/mixed.ts';
-import { ROW_EXPONENT } from './mixed-pack-wgsl.ts';
+import { ROW_EXPONENT } from '../mat-mul/pack-rows-wgsl.ts';
 
 /** Values of f16 that are moved at once. */
 const CHUNK = 8;
@@ -67,7 +67,7 @@ struct Part {
 }`;
 
 /**
- * A workgroup makes a tile of y from slices of A and B, packed by mixed-pack-wgsl.ts, that are `depth` deep: while its subgroups
+ * A workgroup makes a tile of y from slices of A and B, packed by pack-rows.ts, that are `depth` deep: while its subgroups
  * multiply one slice out of workgroup memory, the next is in registers on its way there. Operands are f16, sums f32.
  *
  * Packed rows have a scale each. On their way they are brought to a common one, that of the largest row of the tile or, where k goes

@@ -1,18 +1,18 @@
 // The grouped linear map on matrix units: f16 operands, sums in f32. Operands are first brought to f16, each row times a power of two
 // of its own: f16 has few exponents, and gradients are small.
-import type { GpuDispatch, GpuKernel, GpuPlan } from '../gpu/kernel.ts';
+import type { GpuDispatch, GpuKernel } from '../gpu/kernel.ts';
 import { u32 } from '../gpu/kernel.ts';
 import { matrixHeading, SUBGROUP, subgroupsHeading } from '../gpu/matrix-units.ts';
 import { ENOUGH_WORKGROUPS, FEW_PRODUCTS, kernelOf } from '../mat-mul/gpu.ts';
 import { columnsOf, rowsOf, type MixedTile } from '../mat-mul/mixed.ts';
-import { PACK_ROWS, PACKED_WIDTH, packWgsl } from './mixed-pack-wgsl.ts';
+import { packedOf, packRows, scalesOf, strideOf, type Part } from '../mat-mul/pack-rows.ts';
 import mixedRowsWgsl from './mixed-rows.wgsl';
 import { bytesOfMixed, mixedHeadingWgsl, mixedProductWgsl, type InnerLast } from './mixed-wgsl.ts';
 import mixedWeightGradientWgsl from './mixed-weight-gradient.wgsl';
 import { biasWgsl, bindingsWgsl, putWgsl, type Bindings } from './products.ts';
 import rowsWgsl from './rows.wgsl';
 import { mostTiles, partRows, type Sizes } from './sizes.ts';
-import { sumTiles } from './sum-tiles.ts';
+import type { Sum } from './sum-tiles.ts';
 import tilesWgsl from './tiles.wgsl';
 
 /** Sixteen subgroups with half as many sums in registers as mat-mul's eight: the more there are, the more is hidden behind others. */
@@ -26,8 +26,6 @@ export const TILE: MixedTile = {
 const INVOCATIONS = SUBGROUP * TILE.subgroupRows * TILE.subgroupColumns;
 /** Storage buffers of the stage that has the most. */
 const MOST_BUFFERS = 9;
-/** Of packing: more than any device runs at once. */
-const MOST_PACK_GROUPS = 16_384;
 const LEAST_WIDTH = 64;
 
 const FORWARD: InnerLast = { a: true, b: true };
@@ -47,12 +45,12 @@ export const isAbleOfMixed = (
   limits.maxComputeWorkgroupStorageSize >=
     Math.max(...[FORWARD, ROWS_GRADIENT, WEIGHT_GRADIENT].map((innerLast) => bytesOfMixed(TILE, innerLast)));
 
-/** What an op's dispatches are, and what they need in between. */
-export type Part = Required<Pick<GpuPlan, 'dispatches' | 'scratch'>>;
-
 export function mixedForward(sizes: Sizes, hasBias: boolean): Part {
-  const { rows, groups, inputs, outputs } = sizes;
-  const packing = pack({ x: [rows, inputs], weight: [groups * outputs, inputs] });
+  const { rows, inputs, outputs, sources } = sizes;
+  const packing = packRows({
+    x: { width: inputs, sources: { x: rows } },
+    weight: { width: inputs, sources },
+  });
   const product = rowsProduct(sizes, {
     rows: 'x',
     y: 'y',
@@ -65,9 +63,13 @@ export function mixedForward(sizes: Sizes, hasBias: boolean): Part {
 }
 
 /** The gradients of x and the weights, not of the biases. */
-export function mixedBackward(sizes: Sizes): Part {
-  const { rows, groups, inputs, outputs } = sizes;
-  const packing = pack({ x: [rows, inputs], dy: [rows, outputs], weight: [groups * outputs, inputs] });
+export function mixedBackward(sizes: Sizes, sum: Sum): Part {
+  const { rows, inputs, outputs, sources } = sizes;
+  const packing = packRows({
+    x: { width: inputs, sources: { x: rows } },
+    dy: { width: outputs, sources: { dy: rows } },
+    weight: { width: inputs, sources },
+  });
   const dx = rowsProduct(sizes, {
     rows: 'dy',
     y: 'dx',
@@ -76,48 +78,12 @@ export function mixedBackward(sizes: Sizes): Part {
     innerLast: false,
     hasBias: false,
   });
-  const dWeight = weightGradient(sizes);
+  const dWeight = weightGradient(sizes, sum);
   return {
     scratch: { ...packing.scratch, ...dWeight.scratch },
     dispatches: [...packing.dispatches, dx, ...dWeight.dispatches],
   };
 }
-
-const packedWidth = (width: number): number => PACKED_WIDTH * Math.ceil(width / PACKED_WIDTH);
-/** Of a packed row, in vectors of 8. */
-export const strideOf = (width: number): number => packedWidth(width) / 8;
-export const packedOf = (name: string): string => `packed_${name}`;
-export const scalesOf = (name: string): string => `scales_${name}`;
-
-/** `packed` and `scales` of matrices of these sizes, from `name` each. */
-export function pack(matrices: Readonly<Record<string, readonly [rows: number, width: number]>>): Part {
-  const entries = Object.entries(matrices);
-  const names = Object.keys(matrices);
-  const operands = entries.map(([name, [, width]]) => ({ name, width }));
-  const most = Math.max(...entries.map(([, [rows]]) => rows));
-  return {
-    scratch: Object.fromEntries(
-      entries.flatMap(([name, [rows, width]]) => [
-        [packedOf(name), { shape: [rows, packedWidth(width) / 2] }],
-        [scalesOf(name), { shape: [rows] }],
-      ]),
-    ),
-    dispatches: [
-      {
-        kernel: kernelOf(packKernel, operands),
-        buffers: [...names, ...names.map(packedOf), ...names.map(scalesOf)],
-        uniforms: entries.flatMap(([, size]) => size.map(u32)),
-        workgroups: [Math.min(MOST_PACK_GROUPS, Math.ceil(most / PACK_ROWS)), names.length],
-      },
-    ],
-  };
-}
-
-const packKernel = (operands: Parameters<typeof packWgsl>[0]): GpuKernel => ({
-  name: 'GroupedLinear pack',
-  wgsl: packWgsl(operands),
-  bindings: [...operands.map(() => 'read' as const), ...operands.flatMap(() => ['write', 'write'] as const)],
-});
 
 interface RowsProduct {
   readonly rows: 'x' | 'dy';
@@ -188,8 +154,8 @@ fn scalesOfInner(k: u32) -> vec2f {
   return vec2f(scalesB[ownGroup * sizes.inner + k], 1);
 }`;
 
-/** `dWeight` by way of `parts`: a product for each tile of rows, added up for each group. */
-function weightGradient(sizes: Sizes): Part {
+/** The weights' gradient by way of `parts`: a product for each tile of rows, added up for each group. */
+function weightGradient(sizes: Sizes, sum: Sum): Part {
   const { groups, inputs, outputs } = sizes;
   const across = [Math.ceil(inputs / columnsOf(TILE)), Math.ceil(outputs / rowsOf(TILE))] as const;
   const tileRows = partRows(sizes, across[0] * across[1], ENOUGH_WORKGROUPS, TILE.depth);
@@ -202,10 +168,7 @@ function weightGradient(sizes: Sizes): Part {
   };
   return {
     scratch: { parts: { shape: [tiles, outputs * inputs] } },
-    dispatches: [
-      product,
-      sumTiles({ parts: 'parts', sum: 'dWeight', size: outputs * inputs, groups, tileRows }),
-    ],
+    dispatches: [product, ...sum({ parts: 'parts', size: outputs * inputs, groups, tileRows })],
   };
 }
 

@@ -1,7 +1,6 @@
-// The grouped linear map as nodes of the tape.
+// The grouped linear map as a node of the tape.
 import { defineOp, type Tensor } from '@mnemix/tensor';
 import { sequenceTensors } from '../portable/chunk-layout.ts';
-import { splitMap } from '../split-columns/index.ts';
 import * as cpu from './cpu.ts';
 import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
@@ -15,24 +14,14 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>
   kernels: { ...cpu.backward, ...wasm.backward, ...gpu.backward },
 });
 
-const gradients = (inputs: portable.Inputs, dy: Tensor) => {
-  const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy }, {});
-  return { x: dx, weight: dWeight, bias: dBias };
-};
-
 export const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   name: 'GroupedLinear',
   outputs: ['y'],
   integers: sequenceTensors,
   portable: portable.forward,
   kernels: { ...cpu.forward, ...wasm.forward, ...gpu.forward },
-  gradient: ({ inputs, grads }) => gradients(inputs, grads.y),
-});
-
-/** The map with its columns taken apart. */
-export const splitOp = splitMap<portable.Inputs>({
-  name: 'GroupedLinears',
-  integers: sequenceTensors,
-  forward: (inputs) => forwardOp(inputs, {}).y,
-  gradient: gradients,
+  gradient: ({ inputs, grads }) => {
+    const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy: grads.y }, {});
+    return { x: dx, weight: dWeight, bias: dBias };
+  },
 });

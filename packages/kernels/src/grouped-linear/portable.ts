@@ -12,6 +12,8 @@ import {
   type Tensor,
   type Tensor2D,
 } from '@mnemix/tensor';
+import type { Parts } from '../join-rows/parts.ts';
+import { apart, wholeOf, type Weights } from '../join-rows/weights.ts';
 import { sumOfRows } from '../rows.ts';
 
 export type Inputs = {
@@ -23,6 +25,9 @@ export type Inputs = {
   rowSequence: Tensor;
 };
 export type BackwardInputs = Inputs & { dy: Tensor };
+/** The weights of all groups, [N_i, in] each, as a list: those of the first group, then those of the next, … */
+export type ListInputs = Weights & Omit<Inputs, 'weight'>;
+export type ListBackwardInputs = ListInputs & { dy: Tensor };
 export type Gradients = { dx: Tensor; dWeight: Tensor; dBias: Tensor };
 
 export function forward({ x, weight, bias, rowSequence }: Inputs): { y: Tensor } {
@@ -46,6 +51,24 @@ export function backward({ x, weight, rowSequence, dy }: BackwardInputs): Gradie
     dWeight: stack(own.map((part) => matMul(part, x as Tensor2D, true, false))),
     dBias: stack(own.map((part) => sumOfRows(part))),
   };
+}
+
+export function forwardOfList(inputs: ListInputs): { y: Tensor } {
+  return forward({ ...inputs, weight: byGroups(inputs) });
+}
+
+export function backwardOfList(inputs: ListBackwardInputs): Parts {
+  const { dx, dWeight, dBias } = backward({ ...inputs, weight: byGroups(inputs) });
+  const [groups = 0, outputs = 0, width = 0] = dWeight.shape;
+  return { dx, dBias, ...apart(reshape(dWeight, [groups * outputs, width]), inputs) };
+}
+
+/** [M, out, in] */
+function byGroups({ lengths, ...weights }: ListInputs): Tensor {
+  const whole = wholeOf(weights as Weights);
+  const [rows = 0, inputs = 0] = whole.shape;
+  const groups = lengths.shape[0] as number;
+  return reshape(whole, [groups, rows / groups, inputs]);
 }
 
 const column = (member: Tensor, m: number): Tensor => slice(member, [0, m], [member.shape[0] as number, 1]);

@@ -1,16 +1,23 @@
 // The sizes of a grouped linear map, and how many tiles its groups can have at most.
 
+import { sourcesOf, type MapCall } from '../join-rows/weights.ts';
+
 export interface Sizes {
   readonly rows: number;
   readonly groups: number;
   readonly inputs: number;
   readonly outputs: number;
+  /** The rows of each tensor that the weights consist of, by its name. */
+  readonly sources: Readonly<Record<string, number>>;
 }
 
-export const mapSizes = ({ x, weight }: { readonly [Name in 'x' | 'weight']: readonly number[] }): Sizes => {
-  const [groups = 0, outputs = 0, inputs = 0] = weight;
-  return { rows: x[0] as number, groups, inputs, outputs };
-};
+export function mapSizes(shapes: MapCall['shapes']): Sizes {
+  const [rows = 0, inputs = 0] = shapes['x'] ?? [];
+  const [groups = 0] = shapes['lengths'] ?? [];
+  const sources = sourcesOf(shapes);
+  const outputs = Object.values(sources).reduce((a, b) => a + b, 0) / groups;
+  return { rows, groups, inputs, outputs, sources };
+}
 
 /** Tiles of so many rows that groups can have at most. */
 export const mostTiles = ({ rows, groups }: Sizes, tileRows: number): number =>

@@ -1,14 +1,11 @@
-// A group's gradient is the sum over its tiles, in their order. A workgroup has numbers of one group.
-struct Uniforms {
-  /** Numbers of one group. */
-  size: u32,
-  tileRows: u32,
+// A group's gradient is the sum over its tiles, in their order. A workgroup has numbers of one group. What stands before this text: the
+// bindings, `sizes`, `sharesOf` (what workgroups of this y sum up) and `put`.
+struct Shares {
+  group: u32,
+  /** Packs, the first among those of the group. */
+  start: u32,
+  count: u32,
 }
-
-@group(0) @binding(0) var<storage, read> parts: array<Pack>;
-@group(0) @binding(1) var<storage, read> lengths: array<i32>;
-@group(0) @binding(2) var<storage, read_write> gradient: array<Pack>;
-@group(0) @binding(3) var<uniform> sizes: Uniforms;
 
 fn tilesOf(group: u32) -> u32 {
   return (u32(lengths[group]) + sizes.tileRows - 1) / sizes.tileRows;
@@ -21,16 +18,17 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
 ) {
   let packs = sizes.size / packWidth;
+  let own = sharesOf(group.y);
   var first = 0u;
-  for (var g = 0u; g < group.y; g++) {
+  for (var g = 0u; g < own.group; g++) {
     first += tilesOf(g);
   }
-  let end = first + tilesOf(group.y);
-  for (var i = id.x; i < packs; i += workgroups.x * 256) {
+  let end = first + tilesOf(own.group);
+  for (var i = id.x; i < own.count; i += workgroups.x * 256) {
     var sum = Pack();
     for (var tile = first; tile < end; tile++) {
-      sum += parts[tile * packs + i];
+      sum += parts[tile * packs + own.start + i];
     }
-    gradient[group.y * packs + i] = sum;
+    put(group.y, i, sum);
   }
 }

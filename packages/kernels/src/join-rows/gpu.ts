@@ -12,7 +12,7 @@ export const joinRows = gpuKernel<Parts, object>(({ shapes, device }) => {
   const rows = parts.reduce((sum, [own = 0]) => sum + own, 0);
   return {
     outputs: { y: { shape: [rows, ...(parts[0] as readonly number[]).slice(1)] } },
-    dispatches: copies('join', parts.map(sizeOf), device),
+    dispatches: copies('join', 'y', sizesOf(shapes), device),
   };
 });
 
@@ -20,25 +20,36 @@ export const splitRows = gpuKernel<{ x: Tensor }, { readonly rows: readonly numb
   ({ shapes, attrs: { rows }, device }) => {
     // An empty tensor cannot be bound.
     if (rows.includes(0)) return undefined;
-    const parts = rows.map((own) => [own, ...shapes.x.slice(1)]);
+    const parts = Object.fromEntries(rows.map((own, i) => [nameOf(i), [own, ...shapes.x.slice(1)]]));
     return {
-      outputs: Object.fromEntries(parts.map((shape, i) => [nameOf(i), { shape }])),
-      dispatches: copies('split', parts.map(sizeOf), device),
+      outputs: Object.fromEntries(Object.entries(parts).map(([name, shape]) => [name, { shape }])),
+      dispatches: splitInto('x', sizesOf(parts), device),
     };
   },
 );
 
-function copies(direction: Direction, sizes: readonly number[], { limits }: GPUDevice): GpuDispatch[] {
+/** The numbers of each tensor, by its name, in order. */
+type Sizes = Readonly<Record<string, number>>;
+
+const sizesOf = (shapes: Readonly<Record<string, readonly number[]>>): Sizes =>
+  Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, sizeOf(shape)]));
+
+/** The numbers of `whole`, one behind the other, to each of the parts. */
+export const splitInto = (whole: string, parts: Sizes, device: GPUDevice): GpuDispatch[] =>
+  copies('split', whole, parts, device);
+
+function copies(direction: Direction, whole: string, parts: Sizes, { limits }: GPUDevice): GpuDispatch[] {
+  const sizes = Object.values(parts);
   const pack = packOf(...sizes);
   const most = limits.maxStorageBuffersPerShaderStage - 1;
   const dispatches: GpuDispatch[] = [];
   let start = 0;
   for (let first = 0; first < sizes.length; first += most) {
     const own = sizes.slice(first, first + most).map((size) => size / pack);
-    const names = own.map((_, i) => nameOf(first + i));
+    const names = Object.keys(parts).slice(first, first + most);
     dispatches.push({
       kernel: kernelOf(direction, own.length, pack),
-      buffers: direction === 'join' ? [...names, 'y'] : ['x', ...names],
+      buffers: direction === 'join' ? [...names, whole] : [whole, ...names],
       uniforms: [start, ...own].map(u32),
       workgroups: [packGroups(Math.max(...own)), own.length],
     });

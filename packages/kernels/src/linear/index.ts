@@ -7,10 +7,8 @@ import {
   type Tensor,
   type Tensor2D,
 } from '@mnemix/tensor';
-import { joinRows } from '../join-rows/index.ts';
-import { nameOf } from '../split-columns/gpu.ts';
-import { splitMap } from '../split-columns/index.ts';
 import * as gpu from './gpu.ts';
+import { mapsOfList } from './list.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -21,17 +19,15 @@ const backwardOp = defineOp<portable.BackwardInputs, portable.Gradients, object>
   kernels: { ...wasm.backward, ...gpu.backward },
 });
 
-const gradients = (inputs: portable.Inputs, dy: Tensor) => {
-  const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy }, {});
-  return { x: dx, weight: dWeight, bias: dBias };
-};
-
 const forwardOp = defineOp<portable.Inputs, { y: Tensor }, object>({
   name: 'Linear',
   outputs: ['y'],
   portable: portable.forward,
   kernels: { ...wasm.forward, ...gpu.forward },
-  gradient: ({ inputs, grads }) => gradients(inputs, grads.y),
+  gradient: ({ inputs, grads }) => {
+    const { dx, dWeight, dBias } = backwardOp({ ...inputs, dy: grads.y }, {});
+    return { x: dx, weight: dWeight, bias: dBias };
+  },
 });
 
 /**
@@ -49,13 +45,6 @@ export function linear({ x, weight, bias }: { x: Tensor; weight: Tensor; bias?: 
   checkShapes('linear', { x: [x, ['N', 'in']], weight: [weight, ['out', 'in']], bias: [bias, ['out']] });
   return forwardOp({ x, weight, bias }, {}).y as Tensor2D;
 }
-
-/** The map with its columns taken apart. */
-const splitOp = splitMap<portable.Inputs>({
-  name: 'Linears',
-  forward: (inputs) => forwardOp(inputs, {}).y,
-  gradient: gradients,
-});
 
 /** For fewer rows, single tokens among them, joining the weights costs more than a product of their own. */
 export const LEAST_ROWS = 64;
@@ -90,12 +79,9 @@ export function linears(x: Tensor, layers: readonly Layer[]): Tensor2D[] {
   if (joined.length < 2 || x.shape[0] < LEAST_ROWS || currentBackend() !== 'webgpu') {
     return layers.map((layer) => linear({ x, ...layer }));
   }
-  const weight = joinRows(joined.map((layer) => layer.weight));
-  const made = splitOp(
-    { x, weight, bias: undefined },
-    { widths: joined.map((layer) => layer.weight.shape[0]) },
+  const made = mapsOfList(
+    x,
+    joined.map(({ weight }) => weight),
   );
-  return layers.map((layer, i) =>
-    isJoined[i] ? (made[nameOf(joined.indexOf(layer))] as Tensor2D) : linear({ x, ...layer }),
-  );
+  return layers.map((layer, i) => (isJoined[i] && made.shift()) || linear({ x, ...layer }));
 }

@@ -1,25 +1,22 @@
 // The linear map on matrix units: f16 operands, sums in f32. Each operand is brought to f16 once, in one dispatch for all, and serves
 // products along its rows and over them: the gradient packs dy once for dx and dW, where two plain products would pack it twice.
+import { sizeOf } from '@mnemix/tensor';
 import { u32, type GpuDispatch, type GpuKernel, type GpuPlan } from '../gpu/kernel.ts';
-import { sumRows } from '../gpu/sum-rows.ts';
-import {
-  isAbleOfMixed,
-  pack,
-  packedOf,
-  productKernel,
-  scalesOf,
-  strideOf,
-  TILE,
-} from '../grouped-linear/mixed.ts';
+import { sumRows, sumRowsApart } from '../gpu/sum-rows.ts';
+import { isAbleOfMixed, productKernel, TILE } from '../grouped-linear/mixed.ts';
 import type { InnerLast } from '../grouped-linear/mixed-wgsl.ts';
 import { biasWgsl, putWgsl } from '../grouped-linear/products.ts';
+import { splitInto } from '../join-rows/gpu.ts';
 import { depthOf, ENOUGH_WORKGROUPS, kernelOf, LEAST_DEPTH } from '../mat-mul/gpu.ts';
 import { columnsOf, rowsOf } from '../mat-mul/mixed.ts';
+import { packedOf, packRows, scalesOf, strideOf, type Operand, type Part } from '../mat-mul/pack-rows.ts';
 
 export interface Sizes {
   readonly rows: number;
   readonly inputs: number;
   readonly outputs: number;
+  /** The rows of each tensor that the weight consists of, by its name. */
+  readonly sources: Operand['sources'];
 }
 
 /** Of a product of rows × inner and inner × columns. */
@@ -46,8 +43,11 @@ export const isForMixed = (sizes: Sizes, device: GPUDevice): boolean =>
   isAbleOfMixed(sizes, device) &&
   tilesOf(sizes.rows, Math.min(sizes.inputs, sizes.outputs)) >= ENOUGH_WORKGROUPS;
 
-export function forward({ rows, inputs, outputs }: Sizes, hasBias: boolean): GpuPlan {
-  const packing = pack({ x: [rows, inputs], weight: [outputs, inputs] });
+export function forward({ rows, inputs, outputs, sources }: Sizes, hasBias: boolean): GpuPlan {
+  const packing = packRows({
+    x: { width: inputs, sources: { x: rows } },
+    weight: { width: inputs, sources },
+  });
   const product = multiply({
     a: 'x',
     b: 'weight',
@@ -66,9 +66,21 @@ export function forward({ rows, inputs, outputs }: Sizes, hasBias: boolean): Gpu
   };
 }
 
-/** Of a map without a bias. */
-export function backward({ rows, inputs, outputs }: Sizes): GpuPlan {
-  const packing = pack({ x: [rows, inputs], dy: [rows, outputs], weight: [outputs, inputs] });
+/**
+ * Of a map without a bias.
+ *
+ * @param gradients of the weight: their shapes, by name. Together they are its rows
+ */
+export function backward(
+  { rows, inputs, outputs, sources }: Sizes,
+  gradients: Readonly<Record<string, readonly number[]>>,
+  device: GPUDevice,
+): GpuPlan {
+  const packing = packRows({
+    x: { width: inputs, sources: { x: rows } },
+    dy: { width: outputs, sources: { dy: rows } },
+    weight: { width: inputs, sources },
+  });
   const dx = multiply({
     a: 'dy',
     b: 'weight',
@@ -83,11 +95,16 @@ export function backward({ rows, inputs, outputs }: Sizes): GpuPlan {
     1,
     Math.min(Math.ceil(ENOUGH_WORKGROUPS / tilesOf(outputs, inputs)), Math.floor(rows / LEAST_DEPTH)),
   );
-  const size = outputs * inputs;
+  const shapes = Object.entries(gradients);
+  const sums = sumParts(
+    parts,
+    Object.fromEntries(shapes.map(([name, shape]) => [name, sizeOf(shape)])),
+    device,
+  );
   const dWeight = multiply({
     a: 'dy',
     b: 'x',
-    y: parts === 1 ? 'dWeight' : 'parts',
+    y: sums.from,
     rows: outputs,
     columns: inputs,
     inner: rows,
@@ -98,18 +115,39 @@ export function backward({ rows, inputs, outputs }: Sizes): GpuPlan {
   return {
     outputs: {
       dx: { shape: [rows, inputs] },
-      dWeight: { shape: [outputs, inputs] },
-      // Nobody looks at it, but an empty one cannot be bound.
-      dBias: { shape: [1] },
+      ...Object.fromEntries(shapes.map(([name, shape]) => [name, { shape }])),
     },
-    scratch: { ...packing.scratch, ...(parts > 1 && { parts: { shape: [parts, size] } }) },
-    dispatches: [
-      ...packing.dispatches,
-      dx,
-      dWeight,
-      ...(parts > 1 ? [sumRows('parts', 'dWeight', parts, size)] : []),
-    ],
+    scratch: { ...packing.scratch, ...sums.scratch },
+    dispatches: [...packing.dispatches, dx, dWeight, ...sums.dispatches],
   };
+}
+
+/**
+ * From what a product leaves in so many parts, each all gradients one behind the other, to the gradients of these sizes. The product
+ * itself writes to one tensor: see split-columns/gpu.ts.
+ */
+function sumParts(
+  count: number,
+  sizes: Readonly<Record<string, number>>,
+  device: GPUDevice,
+): Part & { readonly from: string } {
+  const gradients = Object.entries(sizes);
+  const size = gradients.reduce((sum, [, own]) => sum + own, 0);
+  const parts = { parts: { shape: [count, size] } };
+  if (count > 1 && gradients.length < device.limits.maxStorageBuffersPerShaderStage) {
+    return { from: 'parts', scratch: parts, dispatches: [sumRowsApart('parts', gradients, count)] };
+  }
+  const [[only = ''] = []] = gradients;
+  if (gradients.length === 1) return { from: only, scratch: {}, dispatches: [] };
+  const split = splitInto('whole', sizes, device);
+  const whole = { whole: { shape: [size] } };
+  return count === 1
+    ? { from: 'whole', scratch: whole, dispatches: split }
+    : {
+        from: 'parts',
+        scratch: { ...parts, ...whole },
+        dispatches: [sumRows('parts', 'whole', count, size), ...split],
+      };
 }
 
 function multiply({

@@ -1,6 +1,7 @@
 // The columns of a matrix, in tensors of their own, and back; and maps whose columns are taken apart.
 import { concat, defineOp, split, type Op, type OpInputs, type Tensor, type Tensor2D } from '@mnemix/tensor';
 import { gpuKernel } from '../gpu/bridge.ts';
+import { byCount } from '../join-rows/parts.ts';
 import { moveColumns, nameOf } from './gpu.ts';
 
 export interface ColumnsAttrs {
@@ -20,19 +21,14 @@ const kernels = gpuKernel<{ y: Tensor }, ColumnsAttrs>(({ shapes: { y }, attrs: 
   };
 });
 
-/** An op has a fixed list of outputs, so there is one for each number of parts. */
-function byCount<I extends OpInputs>(make: (outputs: string[]) => Op<I, Columns, ColumnsAttrs>) {
-  const ops = new Map<number, Op<I, Columns, ColumnsAttrs>>();
-  return (inputs: I, attrs: ColumnsAttrs): Columns => {
-    const count = attrs.widths.length;
-    const op = ops.get(count) ?? make(Array.from({ length: count }, (_, i) => nameOf(i)));
-    ops.set(count, op);
-    return op(inputs, attrs);
-  };
+/** One op for each number of parts, by the names of its outputs. */
+function byWidths<I extends OpInputs>(make: (outputs: string[]) => Op<I, Columns, ColumnsAttrs>) {
+  const ops = byCount((count) => make(Array.from({ length: count }, (_, i) => nameOf(i))));
+  return (inputs: I, attrs: ColumnsAttrs): Columns => ops(attrs.widths.length)(inputs, attrs);
 }
 
 /** y [N, sum of the widths] → parts [N, width]. It has no gradient of its own: that is for the ops below. */
-const columnsOf = byCount<{ y: Tensor }>((outputs) =>
+const columnsOf = byWidths<{ y: Tensor }>((outputs) =>
   defineOp({
     name: `SplitColumns${outputs.length}`,
     outputs,
@@ -66,7 +62,7 @@ interface MapOps<I extends OpInputs> {
 
 /** A map whose columns are taken apart, as one node of the tape: the whole is not kept for the gradient. */
 export const splitMap = <I extends OpInputs>({ name, integers = [], forward, gradient }: MapOps<I>) =>
-  byCount<I>((outputs) =>
+  byWidths<I>((outputs) =>
     defineOp<I, Columns, ColumnsAttrs>({
       name: `${name}${outputs.length}`,
       outputs,

@@ -1,7 +1,7 @@
 // The gate of a SwiGLU feed-forward layer.
 import { checkShapes, currentBackend, defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
-import { joinRows } from '../join-rows/index.ts';
 import { LEAST_ROWS, linear, type Layer } from '../linear/index.ts';
+import { mapOfList } from '../linear/list.ts';
 import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
@@ -72,6 +72,5 @@ export function swiGluOfMaps(
   });
   const isJoined = currentBackend() === 'webgpu' && x.shape[0] >= LEAST_ROWS && !gate.bias && !up.bias;
   if (!isJoined) return swiGlu(linear({ x, ...gate }), linear({ x, ...up })) as Tensor2D;
-  const weight = joinRows([gate.weight, up.weight]);
-  return halvesOp({ x: linear({ x, weight }) }, {}).y as Tensor2D;
+  return halvesOp({ x: mapOfList(x, [gate.weight, up.weight]) }, {}).y as Tensor2D;
 }

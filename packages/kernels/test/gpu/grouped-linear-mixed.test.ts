@@ -2,7 +2,7 @@
 // What they make is compared with float64 on a card, by `mnemix-bench kernels --only groupedLinear`.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GpuPlan } from '../../src/gpu/kernel.ts';
-import { backwardPlan, forwardPlan } from '../../src/grouped-linear/gpu.ts';
+import { backwardPlan, forwardPlan, packsList } from '../../src/grouped-linear/gpu.ts';
 import { expectValidTexts, openNullDevice, roomyDevice } from './null-device.ts';
 
 let device: GPUDevice | undefined;
@@ -17,30 +17,45 @@ interface Problem {
   readonly outputs?: number;
   readonly rows?: number;
   readonly hasBias?: boolean;
+  readonly groups?: number;
+  /** The weights are a list of so many rows for each group, which may be joined as well. */
+  readonly widths?: readonly number[];
+  readonly isJoined?: boolean;
   readonly precision?: 'float32' | 'mixed';
   readonly on?: GPUDevice;
 }
 
 function plansOf({
   inputs = 512,
-  outputs = 1032,
+  groups = 5,
+  widths,
+  outputs = widths?.reduce((a, b) => a + b) ?? 1032,
+  isJoined = widths === undefined,
   rows = 49_152,
   hasBias = false,
   precision = 'mixed',
   on = roomyDevice,
 }: Problem) {
-  const groups = 5;
   const shapes = {
     x: [rows, inputs],
-    weight: [groups, outputs, inputs],
+    ...(isJoined && { weight: [groups, outputs, inputs] }),
+    ...Object.fromEntries(
+      Array.from({ length: groups }, () => widths ?? [])
+        .flat()
+        .map((own, i) => [`part${i}`, [own, inputs]]),
+    ),
     ...(hasBias && { bias: [groups, outputs] }),
     starts: [groups],
     lengths: [groups],
     rowSequence: [rows],
     dy: [rows, outputs],
   };
-  const call = { shapes: shapes as never, device: on, precision };
-  return { forward: forwardPlan(call) as GpuPlan, backward: backwardPlan(call) as GpuPlan };
+  const call = { shapes, device: on, precision };
+  return {
+    forward: forwardPlan(call) as GpuPlan,
+    backward: backwardPlan(call) as GpuPlan,
+    isPacked: packsList(call),
+  };
 }
 
 const namesOf = ({ dispatches }: GpuPlan): string[] => dispatches.map(({ kernel }) => kernel.name);
@@ -61,15 +76,36 @@ describe('the grouped linear map on matrix units', () => {
 
   it('is planned for large maps where mixed precision is asked for', () => {
     const { forward, backward } = plansOf({ hasBias: true });
-    expect(namesOf(forward)).toEqual(['GroupedLinear pack', 'GroupedLinear mixed forward']);
+    expect(namesOf(forward)).toEqual(['PackRows', 'GroupedLinear mixed forward']);
     expect(namesOf(backward)).toEqual([
-      'GroupedLinear pack',
+      'PackRows',
       'GroupedLinear mixed dx',
       'GroupedLinear mixed dW',
       'GroupedLinear sum',
       'GroupedLinear db',
       'GroupedLinear sum',
     ]);
+  });
+
+  it.each<[string, Problem]>([
+    ['a list', { groups: 2, widths: [512, 1, 4, 131], hasBias: true }],
+    ['one weight a group', { groups: 3, widths: [512] }],
+    ['a list that is joined', { widths: [512, 512, 4, 4], isJoined: true }],
+  ])('has valid texts for %s', async (_, problem) => {
+    const { forward, backward } = plansOf(problem);
+    await expectValidTexts(device, forward);
+    await expectValidTexts(device, backward);
+  });
+
+  it('sums to each weight of a list, joined where a stage has no buffers to pack it', () => {
+    const { forward, backward, isPacked } = plansOf({ groups: 2, widths: [512, 4] });
+    expect(isPacked).toBe(true);
+    expect(forward.dispatches[0]!.buffers.slice(0, 5)).toEqual(['x', 'part0', 'part1', 'part2', 'part3']);
+    expect(namesOf(backward).slice(3)).toEqual(['GroupedLinear sum to 4']);
+    const long = plansOf({ widths: [512, 512, 4, 4], isJoined: true });
+    expect(long.isPacked).toBe(false);
+    expect(long.forward.dispatches[0]!.buffers.slice(0, 2)).toEqual(['x', 'weight']);
+    expect(namesOf(long.backward).slice(3)).toEqual(['GroupedLinear sum to 14', 'GroupedLinear sum to 6']);
   });
 
   const less = { ...roomyDevice, limits: { ...roomyDevice.limits, maxComputeWorkgroupStorageSize: 32_768 } };

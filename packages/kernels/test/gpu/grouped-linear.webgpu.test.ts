@@ -52,6 +52,8 @@ describeOnWebgpu('groupedLinear', (backend) => {
   it.each([
     [8, [8, 4, 72]],
     [5, [3, 4]],
+    // More weights than a stage has buffers for, with narrow ones in the middle.
+    [4, [8, 1, 4, 3, 4]],
   ])('takes the columns of several maps of %i apart: %j', async (inner, widths) => {
     const shape = long(
       inner,

@@ -2,7 +2,7 @@
 // compared with float64 on a card, by `mnemix-bench kernels`.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GpuPlan } from '../../src/gpu/kernel.ts';
-import { backwardPlan, forwardPlan } from '../../src/linear/gpu.ts';
+import { backwardPlan, forwardPlan, packsList } from '../../src/linear/gpu.ts';
 import { expectValidTexts, openNullDevice, roomyDevice } from './null-device.ts';
 
 let device: GPUDevice | undefined;
@@ -17,6 +17,9 @@ interface Problem {
   readonly inputs?: number;
   readonly outputs?: number;
   readonly hasBias?: boolean;
+  /** The weight is a list of so many rows each, which may be joined as well. */
+  readonly list?: readonly number[];
+  readonly isJoined?: boolean;
   readonly precision?: 'float32' | 'mixed';
   readonly on?: GPUDevice;
 }
@@ -24,19 +27,22 @@ interface Problem {
 function plansOf({
   rows = 16_384,
   inputs = 512,
-  outputs = 2816,
+  list,
+  outputs = list?.reduce((a, b) => a + b) ?? 2816,
+  isJoined = list === undefined,
   hasBias = false,
   precision = 'mixed',
   on = roomyDevice,
 }: Problem) {
   const shapes = {
     x: [rows, inputs],
-    weight: [outputs, inputs],
+    ...(isJoined && { weight: [outputs, inputs] }),
+    ...Object.fromEntries((list ?? []).map((own, i) => [`part${i}`, [own, inputs]])),
     ...(hasBias && { bias: [outputs] }),
     dy: [rows, outputs],
   };
-  const call = { shapes: shapes as never, attrs: {}, device: on, precision };
-  return { forward: forwardPlan(call), backward: backwardPlan(call) };
+  const call = { shapes, device: on, precision };
+  return { forward: forwardPlan(call), backward: backwardPlan(call), isPacked: packsList(call) };
 }
 
 const namesOf = (plan: GpuPlan | undefined) => plan?.dispatches.map(({ kernel }) => kernel.name);
@@ -56,16 +62,62 @@ describe('the linear map on matrix units', () => {
 
   it('packs once for all products of the gradient', () => {
     const { forward, backward } = plansOf({ outputs: 512 });
-    expect(namesOf(forward)).toEqual(['GroupedLinear pack', 'Linear mixed forward']);
-    expect(namesOf(backward)).toEqual([
-      'GroupedLinear pack',
-      'Linear mixed dx',
-      'Linear mixed dW',
-      'SumRows',
-    ]);
+    expect(namesOf(forward)).toEqual(['PackRows', 'Linear mixed forward']);
+    expect(namesOf(backward)).toEqual(['PackRows', 'Linear mixed dx', 'Linear mixed dW', 'SumRows']);
     // So many weights that their tiles fill a device: nothing is left to add up.
     const { backward: wide } = plansOf({ inputs: 2048, outputs: 4096 });
-    expect(namesOf(wide)).toEqual(['GroupedLinear pack', 'Linear mixed dx', 'Linear mixed dW']);
+    expect(namesOf(wide)).toEqual(['PackRows', 'Linear mixed dx', 'Linear mixed dW']);
+  });
+
+  it.each<[string, Problem]>([
+    ['of several', { list: [512, 512, 4, 1, 512] }],
+    ['of widths that do not move in vectors', { inputs: 131, list: [512, 3, 130], rows: 65_536 }],
+    ['of one', { list: [512] }],
+    ['that fills a device', { inputs: 2048, list: [2048, 4, 2044] }],
+    ['that is joined', { list: [512, 512], isJoined: true }],
+    ['of more gradients than a stage has buffers', { list: Array(17).fill(64), isJoined: true }],
+  ])('has valid texts for a list of weights %s', async (_, problem) => {
+    const { forward, backward } = plansOf(problem);
+    await expectValidTexts(device, forward as GpuPlan);
+    await expectValidTexts(device, backward as GpuPlan);
+  });
+
+  it('packs the weights of a list one behind the other, and gives each its gradient where parts are summed', () => {
+    const { forward, backward, isPacked } = plansOf({ list: [512, 4, 300] });
+    expect(isPacked).toBe(true);
+    expect(namesOf(forward)).toEqual(['PackRows', 'Linear mixed forward']);
+    expect(namesOf(backward)).toEqual(['PackRows', 'Linear mixed dx', 'Linear mixed dW', 'SumRows to 3']);
+    const { buffers, uniforms, workgroups } = (forward as GpuPlan).dispatches[0]!;
+    expect(buffers.slice(0, 4)).toEqual(['x', 'part0', 'part1', 'part2']);
+    // Workgroups, rows, the first row's place and the width of each.
+    expect(uniforms?.map(({ value }) => value)).toEqual(
+      [
+        [2048, 16_384, 0, 512],
+        [64, 512, 0, 512],
+        [1, 4, 512, 512],
+        [38, 300, 516, 512],
+      ].flat(),
+    );
+    expect(workgroups).toEqual([2048 + 64 + 1 + 38]);
+    const { part0, part1, part2 } = (backward as GpuPlan).outputs;
+    expect([part0, part1, part2].map((output) => output?.shape)).toEqual([
+      [512, 512],
+      [4, 512],
+      [300, 512],
+    ]);
+    // Weights whose tiles fill a device leave no parts.
+    const { backward: wide } = plansOf({ inputs: 2048, list: [2048, 2048] });
+    expect(namesOf(wide)).toEqual(['PackRows', 'Linear mixed dx', 'Linear mixed dW', 'SplitRows']);
+  });
+
+  it('has longer lists joined, as a stage has no buffers for them', () => {
+    const list = Array<number>(17).fill(64);
+    expect(plansOf({ list: list.slice(0, 8) }).isPacked).toBe(true);
+    expect(plansOf({ list: list.slice(0, 9) }).isPacked).toBe(false);
+    const { forward, backward } = plansOf({ list, isJoined: true });
+    expect((forward as GpuPlan).dispatches[0]!.buffers.slice(0, 2)).toEqual(['x', 'weight']);
+    expect(namesOf(backward)?.slice(3)).toEqual(['SumRows', 'SplitRows', 'SplitRows']);
+    expect(plansOf({ list: [512, 512], precision: 'float32' }).isPacked).toBe(false);
   });
 
   it('leaves to the products of mat-mul what is small, narrow, precise, or more than the device has', () => {

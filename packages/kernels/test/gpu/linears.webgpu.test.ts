@@ -26,7 +26,7 @@ describeOnWebgpu('several maps', (backend) => {
   beforeAll(() => openBackend(backend));
   afterAll(closeBackend);
 
-  it.each([{ widths: [8, 4, 12] }, { widths: [5, 2] }])(
+  it.each([{ widths: [8, 4, 12] }, { widths: [5, 2] }, { widths: [16, 1, 4, 16] }])(
     'give what each gives, $widths wide',
     async ({ widths }) => {
       const { x, weights } = draw(widths);

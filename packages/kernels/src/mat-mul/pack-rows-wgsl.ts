@@ -1,4 +1,4 @@
-// The module that brings the operands of the products on matrix units to f16.
+// The module that brings the operands of products on matrix units to f16, each row times a power of two of its own.
 import { subgroupsHeading, SUBGROUP, times } from '../gpu/matrix-units.ts';
 
 /** What rows are padded to a multiple of, so that slices along them are whole. */
@@ -15,23 +15,30 @@ const STEP = 4 * SUBGROUP;
 /** Steps of a row that stays in registers; a longer one is read again. */
 const MOST_HELD = 16;
 
-export interface PackedOperand {
-  readonly name: string;
+/** Where rows come from: they go behind those of the sources before it of the same matrix. */
+export interface Source {
+  /** The number of the matrix. */
+  readonly matrix: number;
   /** Of its rows. */
   readonly width: number;
 }
 
 /**
  * Brings matrices to f16: each row times a power of two of its own, and padded with zeros. A subgroup has a row in hand; the
- * workgroup's y chooses the matrix. Its buffers are each matrix, `packed` of each and `scales` of each; its uniforms rows and width
- * of each.
+ * workgroup chooses the source. Its buffers are the sources, `packed` of each matrix and `scales` of each; its uniforms of each source
+ * are its workgroups, its rows, its place behind the first row of the matrix, and its width.
  */
-export function packWgsl(operands: readonly PackedOperand[]): string {
-  const count = operands.length;
+export function packRowsWgsl(sources: readonly Source[]): string {
+  const count = sources.length;
+  const matrices = Array.from(new Set(sources.map(({ matrix }) => matrix)));
+  const buffer = (binding: number, name: string, element: string): string =>
+    `@group(0) @binding(${binding}) var<storage, read_write> ${name}: array<${element}>;`;
   return `${subgroupsHeading}
 
-struct Sizes { ${operands.map(({ name }) => `rows_${name}: u32, width_${name}: u32,`).join(' ')} }
-@group(0) @binding(${3 * count}) var<uniform> sizes: Sizes;
+struct Sizes { ${sources.map((_, i) => `groups${i}: u32, rows${i}: u32, start${i}: u32, width${i}: u32,`).join(' ')} }
+@group(0) @binding(${count + 2 * matrices.length}) var<uniform> sizes: Sizes;
+${matrices.map((matrix) => buffer(count + matrix, `packed${matrix}`, 'vec2u')).join('\n')}
+${matrices.map((matrix) => buffer(count + matrices.length + matrix, `scales${matrix}`, 'f32')).join('\n')}
 
 /** Of a row's scale, by magnitudes in all lanes: the largest is below 2^${ROW_EXPONENT} times it. Powers of two change no digit. */
 fn exponentOf(found: vec4f) -> i32 {
@@ -40,33 +47,35 @@ fn exponentOf(found: vec4f) -> i32 {
   // Rows of zeros are not to be the largest of any.
   return select(exponent, ${LEAST_EXPONENT}, largest == 0);
 }
-${operands.map((operand, i) => operandWgsl(operand, i, count)).join('\n')}
+${sources.map(sourceWgsl).join('\n')}
 
 @compute @workgroup_size(${INVOCATIONS})
-fn main(
-  @builtin(local_invocation_index) local: u32,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
-  let lane = local % ${SUBGROUP};
-  let first = group.x * ${PACK_ROWS} + local / ${SUBGROUP};
-  let step = groups.x * ${PACK_ROWS};
-  ${operands.map(({ name }, i) => `if (group.y == ${i}) { pack_${name}(first, step, lane); }`).join(' else ')}
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
+  // Counted from each source's first; behind its last one it wraps around to very large numbers.
+  var own = group.x;
+${sources
+  .map(
+    (_, i) => `  if (own < sizes.groups${i}) {
+    pack${i}(own * ${PACK_ROWS} + local / ${SUBGROUP}, sizes.groups${i} * ${PACK_ROWS}, local % ${SUBGROUP});
+  }
+  own -= sizes.groups${i};`,
+  )
+  .join('\n')}
 }`;
 }
 
-function operandWgsl({ name, width }: PackedOperand, binding: number, count: number): string {
+function sourceWgsl({ matrix, width }: Source, i: number): string {
   const isVector = width % 4 === 0;
   const steps = Math.ceil(width / STEP);
   const isHeld = steps <= MOST_HELD;
   /** Without a branch: reads would wait for one another. Behind the row lies the next, behind the last whatever a device reads there. */
   const valuesAt = (column: string): string =>
-    `select(vec4f(), four_${name}(start + ${column}), ${column} + vec4u(0, 1, 2, 3) < vec4u(width))`;
+    `select(vec4f(), four${i}(start + ${column}), ${column} + vec4u(0, 1, 2, 3) < vec4u(width))`;
   const columnOf = (step: string): string => `(4 * lane + ${STEP} * ${step})`;
   const look = (values: string): string => `found = max(found, abs(${values}));`;
   const keep = (values: string, column: string): string => `if (${column} < paddedWidth) {
       let values = factor * ${values};
-      packed_${name}[(row * paddedWidth + ${column}) / 4] = vec2u(pack2x16float(values.xy), pack2x16float(values.zw));
+      packed${matrix}[((sizes.start${i} + row) * paddedWidth + ${column}) / 4] = vec2u(pack2x16float(values.xy), pack2x16float(values.zw));
     }`;
   const eachStep = (line: (step: string) => string): string =>
     isHeld
@@ -74,18 +83,16 @@ function operandWgsl({ name, width }: PackedOperand, binding: number, count: num
       : `for (var step = 0u; step < (width + ${STEP - 1}) / ${STEP}; step++) { ${line('step')} }`;
   const valuesOf = (step: string): string => (isHeld ? `values${step}` : valuesAt(columnOf(step)));
   return `
-@group(0) @binding(${binding}) var<storage, read> ${name}: array<${isVector ? 'vec4f' : 'f32'}>;
-@group(0) @binding(${count + binding}) var<storage, read_write> packed_${name}: array<vec2u>;
-@group(0) @binding(${2 * count + binding}) var<storage, read_write> scales_${name}: array<f32>;
+@group(0) @binding(${i}) var<storage, read> source${i}: array<${isVector ? 'vec4f' : 'f32'}>;
 
-fn four_${name}(at: u32) -> vec4f {
-  return ${isVector ? `${name}[at / 4]` : `vec4f(${[0, 1, 2, 3].map((c) => `${name}[at + ${c}]`).join(', ')})`};
+fn four${i}(at: u32) -> vec4f {
+  return ${isVector ? `source${i}[at / 4]` : `vec4f(${[0, 1, 2, 3].map((c) => `source${i}[at + ${c}]`).join(', ')})`};
 }
 
-fn pack_${name}(first: u32, step: u32, lane: u32) {
-  let width = sizes.width_${name};
+fn pack${i}(first: u32, step: u32, lane: u32) {
+  let width = sizes.width${i};
   let paddedWidth = (width + ${PACKED_WIDTH - 1}) / ${PACKED_WIDTH} * ${PACKED_WIDTH};
-  for (var row = first; row < sizes.rows_${name}; row += step) {
+  for (var row = first; row < sizes.rows${i}; row += step) {
     let start = row * width;
     ${isHeld ? eachStep((at) => `let values${at} = ${valuesAt(columnOf(at))};`) : ''}
     var found = vec4f();
@@ -93,7 +100,7 @@ fn pack_${name}(first: u32, step: u32, lane: u32) {
     let exponent = exponentOf(found);
     let factor = ldexp(1f, -exponent);
     if (lane == 0) {
-      scales_${name}[row] = ldexp(1f, exponent);
+      scales${matrix}[sizes.start${i} + row] = ldexp(1f, exponent);
     }
     ${eachStep((at) => keep(valuesOf(at), columnOf(at)))}
   }

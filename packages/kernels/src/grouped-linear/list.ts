@@ -1,0 +1,83 @@
+// The grouped linear map whose weights are a list, as nodes of the tape.
+import { defineOp, reshape, type Tensor } from '@mnemix/tensor';
+import { joinRows } from '../join-rows/index.ts';
+import { byCount, namesOf, type Parts } from '../join-rows/parts.ts';
+import { partsOf, weightsOf } from '../join-rows/weights.ts';
+import { sequenceTensors } from '../portable/chunk-layout.ts';
+import type { Sequences } from '../sequences.ts';
+import { splitMap } from '../split-columns/index.ts';
+import * as gpu from './gpu.ts';
+import * as portable from './portable.ts';
+
+type Inputs = portable.ListInputs;
+
+const backwardOp = byCount((count) =>
+  defineOp<portable.ListBackwardInputs, Parts, object>({
+    name: `GroupedLinearOfListBackward${count}`,
+    outputs: ['dx', ...namesOf(count), 'dBias'],
+    integers: sequenceTensors,
+    portable: portable.backwardOfList,
+    kernels: gpu.backwardOfList,
+  }),
+);
+
+function gradients(inputs: Inputs, dy: Tensor) {
+  const count = Object.keys(partsOf(inputs)).length;
+  const { dx, dBias, ...parts } = backwardOp(count)({ ...inputs, dy }, {});
+  return { ...parts, x: dx, bias: dBias };
+}
+
+const forwardOp = defineOp<Inputs, { y: Tensor }, object>({
+  name: 'GroupedLinearOfList',
+  outputs: ['y'],
+  integers: sequenceTensors,
+  portable: portable.forwardOfList,
+  kernels: gpu.forwardOfList,
+  gradient: ({ inputs, grads }) => gradients(inputs, grads.y),
+});
+
+/** The map with its columns taken apart. */
+export const splitOp = splitMap<Inputs>({
+  name: 'GroupedLinears',
+  integers: sequenceTensors,
+  forward: (inputs) => forwardOp(inputs, {}).y,
+  gradient: gradients,
+});
+
+/** What the groups have of one map. */
+export interface GroupedLayer {
+  /** [out, in] of each group. */
+  readonly weights: readonly Tensor[];
+  /** [out] of each group. */
+  readonly biases?: readonly Tensor[] | undefined;
+}
+
+/** The map by each layer, made as one: in every group they lie one below the other. */
+export function mapsOfLists(x: Tensor, layers: readonly GroupedLayer[], groups: Sequences): Tensor[] {
+  const { starts, lengths, rowSequence } = groups;
+  const list = byGroups(layers.map(({ weights }) => weights));
+  const biases = layers.flatMap((layer) => (layer.biases ? [layer.biases] : []));
+  const inputs: Inputs = {
+    x,
+    ...weightsOf(list, { x, lengths }, gpu.packsList),
+    bias: biases.length > 0 ? stacked(biases) : undefined,
+    starts,
+    lengths,
+    rowSequence,
+  };
+  return Object.values(
+    splitOp(inputs, { widths: layers.map(({ weights }) => weights[0]?.shape[0] as number) }),
+  );
+}
+
+/** Of lists that hold one of each group: all of the first group, then all of the next, … */
+const byGroups = (lists: readonly (readonly Tensor[])[]): Tensor[] =>
+  (lists[0] ?? []).flatMap((_, m) => lists.map((list) => list[m] as Tensor));
+
+/** The same in one tensor: [M, Σ out, …]. */
+export function stacked(lists: readonly (readonly Tensor[])[]): Tensor {
+  const groups = lists[0]?.length ?? 0;
+  const whole = joinRows(byGroups(lists));
+  const [size = 0, ...rest] = whole.shape;
+  return reshape(whole, [groups, size / groups, ...rest]);
+}
