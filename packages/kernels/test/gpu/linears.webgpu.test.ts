@@ -51,6 +51,30 @@ describeOnWebgpu('several maps', (backend) => {
     },
   );
 
+  it('are joined around one with a bias, which is a product of its own', async () => {
+    const { x, weights } = draw([8, 5, 4]);
+    const random = seededRandom(24);
+    const bias = float32(random.normals([5]));
+    const given = { x, ...weights, bias };
+    const upstream = Object.fromEntries(
+      [8, 5, 4].map((width, i) => [`y${i}`, float32(random.normals([rows, width]))]),
+    );
+    const actual = await runOp(
+      given,
+      ({ x: own, w0, w1, w2, bias: b }) => {
+        const layers = [{ weight: w0! }, { weight: w1!, bias: b! }, { weight: w2! }];
+        return Object.fromEntries(linears(own!, layers).map((y, i) => [`y${i}`, y]));
+      },
+      upstream,
+    );
+    const oracle = ({ x: own, w0, w1, w2, bias: b }: Arrays): Arrays => ({
+      y0: linearOracle(own!, w0!),
+      y1: linearOracle(own!, w1!, b),
+      y2: linearOracle(own!, w2!),
+    });
+    expectToMatch(actual, runOracle(given, oracle, upstream));
+  });
+
   it.each([8, 5])('gate one another, %s wide', async (width) => {
     const { x, weights } = draw([width, width]);
     const given = { x, ...weights };
