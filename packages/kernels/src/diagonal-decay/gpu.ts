@@ -3,6 +3,7 @@ import type { OpInputs } from '@mnemix/tensor';
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
+import { begun, fromKept, keeping, keptNames } from '../gpu/scan/kept.ts';
 import { segmentsOf } from '../gpu/scan/segments.ts';
 import { read, rowsOf, stage, written } from '../gpu/scan/stage.ts';
 import {
@@ -73,39 +74,41 @@ export const forwardPlan = ({
   const { count, heads, dk, dv } = sizes;
   const outputs = { o: { shape: shapes.v }, state: { shape: [count, heads, dk, dv] } };
   const cleared = clearRows(attrs, { o: heads * dv });
-  if (attrs.maxLength <= FEW_TOKENS) {
-    return { outputs, dispatches: [recurrent(sizes, shapes, attrs.scale), ...cleared] };
-  }
+  const planOf = ({ scratch, dispatches }: Omit<GpuPlan, 'outputs'>, ofVectorGate: readonly string[] = []) =>
+    keeping(
+      { outputs, scratch, dispatches: [...dispatches, ...cleared] },
+      { names: keptNames, again: sizes.gate === 'vector' ? ofVectorGate : [], device },
+    );
   const { scale } = attrs;
-  if (precision === 'mixed' && isMixed(sizes, attrs, device)) {
-    const { dispatches, scratch } = mixedForward(sizes, shapes, scale);
-    return { outputs, scratch, dispatches: [...dispatches, ...cleared] };
-  }
-  return {
-    outputs,
-    scratch: {
-      ...tableScratch(sizes),
-      ...decayedScratch(sizes, shapes),
-      states: statesOf(sizes),
-      scores: scoresOf(sizes),
+  if (attrs.maxLength <= FEW_TOKENS) return planOf({ dispatches: [recurrent(sizes, shapes, scale)] });
+  if (precision === 'mixed' && isMixed(sizes, attrs, device))
+    return planOf(mixedForward(sizes, shapes, scale), ['sums', 'scores']);
+  return planOf(
+    {
+      scratch: {
+        ...tableScratch(sizes),
+        ...decayedScratch(sizes, shapes),
+        states: statesOf(sizes),
+        scores: scoresOf(sizes),
+      },
+      dispatches: [
+        ...forwardStates(sizes, shapes, 'state'),
+        readScores(sizes, shapes),
+        reads(sizes, {
+          x: readQueries(sizes),
+          states: 'states',
+          scores: 'scores',
+          y: 'v',
+          z: 'o',
+          to: 'start',
+          transposed: false,
+          stateScale: scale,
+          scoreScale: scale,
+        }),
+      ],
     },
-    dispatches: [
-      ...forwardStates(sizes, shapes, 'state'),
-      readScores(sizes, shapes),
-      reads(sizes, {
-        x: readQueries(sizes),
-        states: 'states',
-        scores: 'scores',
-        y: 'v',
-        z: 'o',
-        to: 'start',
-        transposed: false,
-        stateScale: scale,
-        scoreScale: scale,
-      }),
-      ...cleared,
-    ],
-  };
+    ['sums'],
+  );
 };
 
 export const forwardKernel = gpuKernel<DiagonalDecayInputs, ScanAttrs>(forwardPlan);
@@ -141,9 +144,9 @@ export const gradientPlan = ({
   const cleared = clearRows(attrs, clearedWidths);
   if (precision === 'mixed' && isMixed(sizes, attrs, device)) {
     const { dispatches, scratch } = mixedGradient(sizes, shapes, scale);
-    return { outputs, scratch, dispatches: [...dispatches, ...cleared] };
+    return fromKept({ outputs, scratch, dispatches: [...dispatches, ...cleared] }, shapes);
   }
-  return {
+  const plan = {
     outputs,
     scratch: {
       ...tableScratch(sizes),
@@ -158,7 +161,10 @@ export const gradientPlan = ({
       ...(before && { partialDBonus: { shape: [chunks, heads * dk] } }),
     },
     dispatches: [
-      ...forwardStates(sizes, shapes, 'last'),
+      ...begun(sizes, shapes, {
+        all: () => [...forwardStates(sizes, shapes, 'last'), readScores(sizes, shapes)],
+        ofVectorGate: () => [vectorDecay(sizes)],
+      }),
       ...states(sizes, {
         x: readQueries(sizes),
         y: 'dO',
@@ -168,7 +174,6 @@ export const gradientPlan = ({
         to: 'start',
         scale,
       }),
-      readScores(sizes, shapes),
       scores(sizes, { x: 'dO', y: 'v', width: dv, scores: 'dScores' }),
       reads(sizes, {
         x: writtenKeys(sizes),
@@ -186,6 +191,7 @@ export const gradientPlan = ({
       ...cleared,
     ],
   };
+  return fromKept(plan, shapes);
 };
 
 export const gradientKernel = gpuKernel<DiagonalDecayGradientInputs, ScanAttrs>(gradientPlan);

@@ -1,5 +1,6 @@
 // S ← Diag(e^g) S + k vᵀ, o = Sᵀq: linear attention and everything that only decays.
 import { checkShapes, type Tensor } from '@mnemix/tensor';
+import { withoutKept } from '../gpu/scan/kept.ts';
 import { emptyScan, scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { diagonalDecayOp } from './op.ts';
 
@@ -48,5 +49,7 @@ export function diagonalDecay(
   });
   const attrs = scanAttrs('diagonalDecay', options, sizes);
   if (sequences.maxLength === 0) return emptyScan(initialState, sequences, sizes);
-  return diagonalDecayOp({ q, k, v, logDecay, bonus, initialState, ...sequenceTensors(sequences) }, attrs);
+  return withoutKept(
+    diagonalDecayOp({ q, k, v, logDecay, bonus, initialState, ...sequenceTensors(sequences) }, attrs),
+  );
 }

@@ -1,5 +1,6 @@
 // The scan in chunks on matrix units: states and reads of gpu/scan/mixed.ts, and what a gate for each channel needs besides.
 import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
+import { begun } from '../gpu/scan/kept.ts';
 import {
   isForMixed,
   mixedGateGradient,
@@ -83,7 +84,7 @@ export const mixedGradient = (
       ...(isVector && { dScores: scoresOf(sizes) }),
     },
     dispatches: [
-      ...dispatches,
+      ...begun(sizes, shapes, { all: () => dispatches, ofVectorGate: () => [mixedVector(sizes)] }),
       ...mixedStates(sizes, {
         x: readQueries,
         y: 'dO',

@@ -1,5 +1,6 @@
 // The diagonal-decay scan as an op: its forms, and its gradient, which is an op of its own.
 import { defineOp, type Tensor } from '@mnemix/tensor';
+import { keptIntegers, keptNames, keptNothing, keptOf, type Kept } from '../gpu/scan/kept.ts';
 import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { diagonalDecayBackward } from './backward.ts';
@@ -20,7 +21,8 @@ export type DiagonalDecayInputs = {
 
 export type DiagonalDecayOutputs = { o: Tensor; state: Tensor };
 
-export type DiagonalDecayGradientInputs = DiagonalDecayInputs & { dO: Tensor; dState: Tensor };
+export type DiagonalDecayGradientInputs = DiagonalDecayInputs &
+  Partial<Kept> & { dO: Tensor; dState: Tensor };
 
 /** In the shapes of the inputs; [0] for the logDecay and bonus that are absent. */
 export type DiagonalDecayGradients = {
@@ -39,20 +41,23 @@ export const diagonalDecayGradientOp = defineOp<
 >({
   name: 'DiagonalDecayGradient',
   outputs: ['q', 'k', 'v', 'logDecay', 'bonus', 'initialState'],
-  integers: sequenceTensors,
+  integers: [...sequenceTensors, ...keptIntegers],
   portable: diagonalDecayBackward,
   kernels: { ...wasm.gradientKernel, ...gpu.gradientKernel },
 });
 
-export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutputs, ScanAttrs>({
+export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutputs & Kept, ScanAttrs>({
   name: 'DiagonalDecay',
-  outputs: ['o', 'state'],
+  outputs: ['o', 'state', ...keptNames],
   integers: sequenceTensors,
-  portable: (inputs, attrs) =>
-    portableForm(attrs) === 'chunk'
+  savedOutputs: keptNames,
+  portable: (inputs, attrs) => ({
+    ...(portableForm(attrs) === 'chunk'
       ? diagonalDecayChunk(inputs, attrs)
-      : diagonalDecayRecurrent(inputs, attrs),
+      : diagonalDecayRecurrent(inputs, attrs)),
+    ...keptNothing(keptNames),
+  }),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
-  gradient: ({ inputs, grads, attrs }) =>
-    diagonalDecayGradientOp({ ...inputs, dO: grads.o, dState: grads.state }, attrs),
+  gradient: ({ inputs, outputs, grads, attrs }) =>
+    diagonalDecayGradientOp({ ...inputs, ...keptOf(outputs), dO: grads.o, dState: grads.state }, attrs),
 });

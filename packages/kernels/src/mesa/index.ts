@@ -1,6 +1,7 @@
 // o = H_kvᵀ (H_kk + Diag(λ))^{-1} q: a memory that answers with the ridge regression of all it was told.
 import { checkConfig, checkShapes, expandDims, mul, zeros, type Tensor } from '@mnemix/tensor';
 import { diagonalDecayOp } from '../diagonal-decay/op.ts';
+import { withoutKept } from '../gpu/scan/kept.ts';
 import { scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { mesaSolve } from './op.ts';
 
@@ -98,9 +99,11 @@ export function mesa(tensors: MesaArguments, options: MesaOptions): { o: Tensor;
     { q, k, v: mul(weight, k), logDecay, ridge, initialState: initialState?.keys, ...places },
     { ...attrs, steps, tolerance },
   );
-  const { o, state: values } = diagonalDecayOp(
-    { q: x, k, v: mul(weight, v), logDecay, initialState: initialState?.values, ...places },
-    attrs,
+  const { o, state: values } = withoutKept(
+    diagonalDecayOp(
+      { q: x, k, v: mul(weight, v), logDecay, initialState: initialState?.values, ...places },
+      attrs,
+    ),
   );
   return { o, state: { keys, values } };
 }

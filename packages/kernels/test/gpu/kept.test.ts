@@ -1,6 +1,7 @@
 // What the gradients of scans in chunks find made by the forward pass: plans alone, so that matrix units are not needed.
 import { describe, expect, it } from 'vitest';
 import * as deltaRule from '../../src/delta-rule/gpu.ts';
+import * as diagonalDecay from '../../src/diagonal-decay/gpu.ts';
 import type { GpuPlan } from '../../src/gpu/kernel.ts';
 import { roomyDevice } from './null-device.ts';
 
@@ -39,6 +40,19 @@ const scans: Readonly<Record<string, Scan>> = {
       'none mixed': [11, 9],
       'scalar mixed': [13, 10],
       'vector mixed': [17, 15],
+    },
+  },
+  'diagonal decay': {
+    ...diagonalDecay,
+    inputs: [],
+    saved: [],
+    dispatches: {
+      'none float32': [8, 5],
+      'scalar float32': [10, 6],
+      'vector float32': [12, 9],
+      'none mixed': [6, 4],
+      'scalar mixed': [8, 5],
+      'vector mixed': [11, 9],
     },
   },
 };

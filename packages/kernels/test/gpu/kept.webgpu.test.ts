@@ -3,8 +3,9 @@ import { closeBackend, disposeTree, memory, openBackend, tidy, type Tensor } fro
 import { describeOnWebgpu, nd, type NdArray } from '@mnemix/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { deltaRuleGradientOp, deltaRuleOp } from '../../src/delta-rule/op.ts';
+import { diagonalDecayGradientOp, diagonalDecayOp } from '../../src/diagonal-decay/op.ts';
 import { keptOf } from '../../src/gpu/scan/kept.ts';
-import { deltaRule } from '../../src/index.ts';
+import { deltaRule, diagonalDecay } from '../../src/index.ts';
 import { scanAttrs, sequenceTensors } from '../../src/portable/scan-options.ts';
 import { toTensor } from '../op-cases.ts';
 import { scanCase, type CaseOptions } from '../scan-cases.ts';
@@ -32,6 +33,13 @@ const scans: Readonly<Record<string, Scan>> = {
     scan: deltaRule,
     drawn: { beta: true },
     saved: ['corrected'],
+  },
+  diagonalDecay: {
+    op: diagonalDecayOp,
+    gradientOp: diagonalDecayGradientOp,
+    scan: diagonalDecay,
+    drawn: {},
+    saved: [],
   },
 };
 
