@@ -2,12 +2,13 @@
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import type { GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
+import { begun, fromKept, keeping, keptNames } from '../gpu/scan/kept.ts';
 import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
 import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
-import { chunkTable, tableScratch } from '../gpu/scan/stages.ts';
+import { chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import type { DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRankInputs } from './op.ts';
 
@@ -23,7 +24,7 @@ const sizesOf = (
 ): LowRankSizes | string | undefined =>
   attrs.form ? undefined : lowRankSizes({ q, v, logDecay, before: true, hasWrites: true, attrs }, device);
 
-const forwardPlan = ({
+export const forwardPlan = ({
   shapes,
   attrs,
   device,
@@ -51,10 +52,14 @@ const forwardPlan = ({
     },
     device,
   );
-  if (fewTokens) return { outputs, dispatches: [fewTokens, ...cleared] };
+  const planOf = ({ scratch, dispatches }: Omit<GpuPlan, 'outputs'>) =>
+    keeping(
+      { outputs, scratch, dispatches: [...dispatches, ...cleared] },
+      { names: keptNames, again: sizes.gate === 'vector' ? ['sums'] : [], device },
+    );
+  if (fewTokens) return planOf({ dispatches: [fewTokens] });
   const scratch = shapesOf(sizes);
-  return {
-    outputs,
+  return planOf({
     scratch: {
       ...tableScratch(sizes),
       ...transitionScratch(sizes),
@@ -97,14 +102,13 @@ const forwardPlan = ({
         transposed: false,
         scale: attrs.scale,
       }),
-      ...cleared,
     ],
-  };
+  });
 };
 
 export const forwardKernel = gpuKernel<DiagonalPlusLowRankInputs, ScanAttrs>(forwardPlan);
 
-const gradientPlan = ({
+export const gradientPlan = ({
   shapes,
   attrs,
   device,
@@ -124,7 +128,7 @@ const gradientPlan = ({
     ...(gate === 'vector' && { dLogDecay: heads * dk }),
   };
   const borders = { states: 'states', dStates: 'dStates' };
-  return {
+  const plan = {
     outputs: {
       dQ: { shape: shapes.q },
       dK: { shape: shapes.k },
@@ -149,19 +153,24 @@ const gradientPlan = ({
       ...(gate === 'vector' && { gates: scratch.gates }),
     },
     dispatches: [
-      ...chunkTable(sizes),
-      ...keyScores(sizes, keys, 'scores'),
-      ...forwardStates(sizes, {
-        keys,
-        y: 'recalled',
-        v: 'v',
-        isSolved: true,
-        scores: 'scores',
-        system: 'system',
-        initial: shapes.initialState && 'initialState',
-        states: 'states',
-        last: 'last',
-        corrected: 'dRecalled',
+      ...begun(sizes, shapes, {
+        all: () => [
+          ...chunkTable(sizes),
+          ...keyScores(sizes, keys, 'scores'),
+          ...forwardStates(sizes, {
+            keys,
+            y: 'recalled',
+            v: 'v',
+            isSolved: true,
+            scores: 'scores',
+            system: 'system',
+            initial: shapes.initialState && 'initialState',
+            states: 'states',
+            last: 'last',
+            corrected: 'dRecalled',
+          }),
+        ],
+        ofVectorGate: () => runningSums(sizes),
       }),
       reads(sizes, {
         scores: 'scores',
@@ -222,6 +231,7 @@ const gradientPlan = ({
       ...clearRows(attrs, clearedWidths),
     ],
   };
+  return fromKept(plan, shapes);
 };
 
 export const gradientKernel = gpuKernel<DiagonalPlusLowRankGradientInputs, ScanAttrs>(gradientPlan);

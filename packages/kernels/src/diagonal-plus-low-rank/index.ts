@@ -1,5 +1,6 @@
 // S ← Diag(e^g) S + b (aᵀS) + k vᵀ: memories that take what they recall at one key and write it at another.
 import { checkShapes, type Tensor } from '@mnemix/tensor';
+import { withoutKept } from '../gpu/scan/kept.ts';
 import { emptyScan, scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { diagonalPlusLowRankOp } from './op.ts';
 
@@ -58,9 +59,7 @@ export function diagonalPlusLowRank(
   });
   const attrs = scanAttrs('diagonalPlusLowRank', options, sizes);
   if (sequences.maxLength === 0) return emptyScan(initialState, sequences, sizes);
-  const { o, state } = diagonalPlusLowRankOp(
-    { q, k, v, a, b, logDecay, initialState, ...sequenceTensors(sequences) },
-    attrs,
+  return withoutKept(
+    diagonalPlusLowRankOp({ q, k, v, a, b, logDecay, initialState, ...sequenceTensors(sequences) }, attrs),
   );
-  return { o, state };
 }

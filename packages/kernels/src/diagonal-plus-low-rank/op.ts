@@ -1,6 +1,7 @@
 // The scan with a diagonal plus low-rank transition as an op: its forms, and its gradient, which is an op of
 // its own.
 import { defineOp, type Tensor } from '@mnemix/tensor';
+import { keptIntegers, keptNames, keptNothing, keptOf, type Kept } from '../gpu/scan/kept.ts';
 import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { diagonalPlusLowRankBackward } from './backward.ts';
@@ -23,11 +24,8 @@ export type DiagonalPlusLowRankInputs = {
 /** `recalled` [N, H, dv] is v̂ = Sᵀa, of the state before the token: the gradient starts from it. */
 export type DiagonalPlusLowRankOutputs = { o: Tensor; state: Tensor; recalled: Tensor };
 
-export type DiagonalPlusLowRankGradientInputs = DiagonalPlusLowRankInputs & {
-  recalled: Tensor;
-  dO: Tensor;
-  dState: Tensor;
-};
+export type DiagonalPlusLowRankGradientInputs = DiagonalPlusLowRankInputs &
+  Partial<Kept> & { recalled: Tensor; dO: Tensor; dState: Tensor };
 
 /** In the shapes of the inputs; [0] for a log decay that is absent. */
 export type DiagonalPlusLowRankGradients = {
@@ -40,28 +38,37 @@ export type DiagonalPlusLowRankGradients = {
   initialState: Tensor;
 };
 
-const gradientOp = defineOp<DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRankGradients, ScanAttrs>({
+export const diagonalPlusLowRankGradientOp = defineOp<
+  DiagonalPlusLowRankGradientInputs,
+  DiagonalPlusLowRankGradients,
+  ScanAttrs
+>({
   name: 'DiagonalPlusLowRankGradient',
   outputs: ['q', 'k', 'v', 'a', 'b', 'logDecay', 'initialState'],
-  integers: sequenceTensors,
+  integers: [...sequenceTensors, ...keptIntegers],
   portable: diagonalPlusLowRankBackward,
   kernels: { ...wasm.gradientKernel, ...gpu.gradientKernel },
 });
 
 export const diagonalPlusLowRankOp = defineOp<
   DiagonalPlusLowRankInputs,
-  DiagonalPlusLowRankOutputs,
+  DiagonalPlusLowRankOutputs & Kept,
   ScanAttrs
 >({
   name: 'DiagonalPlusLowRank',
-  outputs: ['o', 'state', 'recalled'],
+  outputs: ['o', 'state', 'recalled', ...keptNames],
   integers: sequenceTensors,
-  savedOutputs: ['recalled'],
-  portable: (inputs, attrs) =>
-    portableForm(attrs) === 'chunk'
+  savedOutputs: ['recalled', ...keptNames],
+  portable: (inputs, attrs) => ({
+    ...(portableForm(attrs) === 'chunk'
       ? diagonalPlusLowRankChunk(inputs, attrs)
-      : diagonalPlusLowRankRecurrent(inputs, attrs),
+      : diagonalPlusLowRankRecurrent(inputs, attrs)),
+    ...keptNothing(keptNames),
+  }),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
-  gradient: ({ inputs, outputs, grads, attrs }) =>
-    gradientOp({ ...inputs, recalled: outputs.recalled, dO: grads.o, dState: grads.state }, attrs),
+  gradient: ({ inputs, outputs: { recalled, ...kept }, grads, attrs }) =>
+    diagonalPlusLowRankGradientOp(
+      { ...inputs, ...keptOf(kept), recalled, dO: grads.o, dState: grads.state },
+      attrs,
+    ),
 });

@@ -4,8 +4,9 @@ import { describeOnWebgpu, nd, type NdArray } from '@mnemix/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { deltaRuleGradientOp, deltaRuleOp } from '../../src/delta-rule/op.ts';
 import { diagonalDecayGradientOp, diagonalDecayOp } from '../../src/diagonal-decay/op.ts';
+import { diagonalPlusLowRankGradientOp, diagonalPlusLowRankOp } from '../../src/diagonal-plus-low-rank/op.ts';
 import { keptOf } from '../../src/gpu/scan/kept.ts';
-import { deltaRule, diagonalDecay } from '../../src/index.ts';
+import { deltaRule, diagonalDecay, diagonalPlusLowRank } from '../../src/index.ts';
 import { scanAttrs, sequenceTensors } from '../../src/portable/scan-options.ts';
 import { toTensor } from '../op-cases.ts';
 import { scanCase, type CaseOptions } from '../scan-cases.ts';
@@ -40,6 +41,13 @@ const scans: Readonly<Record<string, Scan>> = {
     scan: diagonalDecay,
     drawn: {},
     saved: [],
+  },
+  diagonalPlusLowRank: {
+    op: diagonalPlusLowRankOp,
+    gradientOp: diagonalPlusLowRankGradientOp,
+    scan: diagonalPlusLowRank,
+    drawn: { lowRank: true },
+    saved: ['recalled'],
   },
 };
 
