@@ -31,7 +31,8 @@ interface Scan {
 
 const scans: Readonly<Record<string, Scan>> = {
   'the delta rule': {
-    ...deltaRule,
+    forwardPlan: deltaRule.forwardPlan,
+    gradientPlan: deltaRule.gradientPlan,
     inputs: [],
     saved: ['corrected'],
     dispatches: [
@@ -44,7 +45,8 @@ const scans: Readonly<Record<string, Scan>> = {
     ],
   },
   'diagonal decay': {
-    ...diagonalDecay,
+    forwardPlan: diagonalDecay.forwardPlan,
+    gradientPlan: diagonalDecay.gradientPlan,
     inputs: [],
     saved: [],
     dispatches: [
@@ -57,7 +59,8 @@ const scans: Readonly<Record<string, Scan>> = {
     ],
   },
   'diagonal plus low rank': {
-    ...diagonalPlusLowRank,
+    forwardPlan: diagonalPlusLowRank.forwardPlan,
+    gradientPlan: diagonalPlusLowRank.gradientPlan,
     inputs: ['a', 'b'],
     saved: ['recalled'],
     dispatches: [
