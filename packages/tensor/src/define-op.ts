@@ -18,7 +18,8 @@ import { zerosOf } from './shared-zeros.ts';
 
 /** Named tensors that go into an op; optional ones may be absent. */
 export type OpInputs = Record<string, Tensor | undefined>;
-export type OpOutputs = Record<string, Tensor>;
+/** Named tensors that come out of it; optional ones may be absent. */
+export type OpOutputs = Record<string, Tensor | undefined>;
 
 export type BackendName = 'webgpu' | 'wasm' | 'cpu';
 
@@ -37,7 +38,10 @@ export interface KernelCall<I extends OpInputs, Attrs> {
   readonly backend: unknown;
 }
 
-/** Returns the outputs in their declared order, or `undefined` where it cannot do these shapes: then the portable form runs. */
+/**
+ * Returns the outputs in their declared order, with or without the optional ones, or `undefined` where it cannot do these shapes: then
+ * the portable form runs.
+ */
 export type BackendKernel<I extends OpInputs, Attrs> = (
   call: KernelCall<I, Attrs>,
 ) => TensorInfo[] | undefined;
@@ -57,6 +61,8 @@ export interface OpDefinition<I extends OpInputs, O extends OpOutputs, Attrs> {
   /** Unique, e.g. `RmsNorm`; shows up in profiles and errors as `mnemix/RmsNorm`. */
   readonly name: string;
   readonly outputs: readonly (keyof O & string)[];
+  /** The last of them, which a form may leave out, all at once. */
+  readonly optionalOutputs?: readonly (keyof O & string)[];
   /** Inputs of dtype int32; all others are float32. Kernels take the bits for what this says. */
   readonly integers?: readonly (keyof I & string)[];
   /** The op in tensor ops: right on every backend, and the reference for the kernels. */
@@ -100,10 +106,10 @@ export function bringKernels<I extends OpInputs, Attrs>(
 export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends object>(
   definition: OpDefinition<I, O, Attrs>,
 ): Op<I, O, Attrs> {
-  const { name, outputs, integers = [], portable, kernels = {}, gradient } = definition;
+  const { name, outputs, optionalOutputs = [], integers = [], portable, kernels = {}, gradient } = definition;
   const savedOutputs = outputs.filter((output) => definition.savedOutputs?.includes(output));
   const named = (tensors: readonly Tensor[]): O =>
-    Object.fromEntries(outputs.map((output, i) => [output, tensors[i]])) as O;
+    Object.fromEntries(tensors.map((tensor, i) => [outputs[i], tensor])) as O;
 
   const kernelFunc =
     (backendKernel?: BackendKernel<I, Attrs>): KernelFunc =>
@@ -119,7 +125,8 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
         const result = portable(inputs as unknown as I, attrs as Attrs);
         const taken = new Set(Object.values(inputs) as unknown as Tensor[]);
         // The tape tells tensors apart by identity: what is passed through gets one of its own.
-        return outputs.map((output) => {
+        const present = outputs.filter((output) => result[output] || !optionalOutputs.includes(output));
+        return present.map((output) => {
           const tensor = result[output] as Tensor;
           if (taken.has(tensor)) return tensor.clone();
           taken.add(tensor);
@@ -147,21 +154,22 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
   const backward =
     (present: readonly string[], attrs: Attrs, { saved, outputs: made }: TapeNode): TapeNode['gradient'] =>
     (dys) => {
+      const returned = outputs.slice(0, made.length);
       const grads = gradient?.({
         inputs: Object.fromEntries(present.map((input, i) => [input, saved[i]])) as I,
         outputs: Object.fromEntries(
-          savedOutputs.map((output, i) => [output, saved[present.length + i]]),
+          saved.slice(present.length).map((tensor, i) => [savedOutputs[i], tensor]),
         ) as O,
         grads: Object.defineProperties(
           {},
           Object.fromEntries(
-            outputs.map((output, i) => [
+            returned.map((output, i) => [
               output,
               { enumerable: true, get: () => dys[i] ?? zerosOf(made[i] as Tensor) },
             ]),
           ),
         ) as O,
-        used: new Set(outputs.filter((_, i) => dys[i])),
+        used: new Set(returned.filter((_, i) => dys[i])),
         attrs,
       });
       return Object.fromEntries(

@@ -66,6 +66,30 @@ onHostBackends('defineOp', (backend) => {
     ]);
   });
 
+  it.each([true, false])('takes an optional output that is there: %s', (isKept) => {
+    const seen: string[][] = [];
+    const op = m.defineOp<{ x: m.Tensor }, { y: m.Tensor; kept?: m.Tensor }, { isKept: boolean }>({
+      name: 'TestOptional',
+      outputs: ['y', 'kept'],
+      optionalOutputs: ['kept'],
+      savedOutputs: ['kept'],
+      portable: ({ x: input }, attrs) => ({
+        y: m.square(input),
+        ...(attrs.isKept && { kept: m.mul(input, 2) }),
+      }),
+      gradient: ({ inputs, outputs: { kept = m.mul(inputs.x, 2) }, grads, used }) => {
+        seen.push([...used]);
+        return { x: m.mul(grads.y, kept) };
+      },
+    });
+    expect(Object.keys(op({ x: x() }, { isKept }))).toEqual(isKept ? ['y', 'kept'] : ['y']);
+    const { grads } = m.valueAndGrad((p: m.Tensor) => ({
+      value: m.sum(op({ x: p }, { isKept }).y) as m.Scalar,
+    }))(x());
+    expect(host(grads)).toEqual([2, 4, 6, 8]);
+    expect(seen).toEqual([['y']]);
+  });
+
   it('tells which outputs the result depends on, call by call, whatever runs unrecorded between', () => {
     const seen: string[][] = [];
     const op = m.defineOp<{ x: m.Tensor }, { once: m.Tensor; twice: m.Tensor }, Scale>({

@@ -1,6 +1,6 @@
 // S ← S + k (v − Sᵀk)ᵀ and its kin: memories that correct what they hold instead of adding to it.
 import { checkShapes, type Tensor } from '@mnemix/tensor';
-import { withoutKept } from '../gpu/scan/kept.ts';
+import { withoutKept } from '../portable/kept.ts';
 import { emptyScan, scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { deltaRuleOp } from './op.ts';
 

@@ -1,4 +1,5 @@
-import { keptNames, type Kept } from '../gpu/scan/kept.ts';
+// What the delta rule keeps for its gradient.
+import { keptNames, type Kept } from '../portable/kept.ts';
 
 /** Also `a`, the recall keys of gpu/scan/low-rank. */
 export const deltaRuleKept = [...keptNames, 'a'] as const;

@@ -1,7 +1,7 @@
 // The delta-rule scan as an op: its forms, and its gradient, which is an op of its own.
 import { defineOp, type Tensor } from '@mnemix/tensor';
-import { keptIntegers, keptNothing, keptOf } from '../gpu/scan/kept.ts';
 import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
+import { keptIntegers, keptOf } from '../portable/kept.ts';
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { deltaRuleBackward } from './backward.ts';
 import { deltaRuleChunk } from './chunk.ts';
@@ -27,7 +27,7 @@ export type DeltaRuleAttrs = ScanAttrs & { readonly eraseBeforeDecay: boolean };
 export type DeltaRuleOutputs = { o: Tensor; state: Tensor; corrected: Tensor };
 
 export type DeltaRuleGradientInputs = DeltaRuleInputs &
-  Partial<DeltaRuleKept> & { corrected: Tensor; dO: Tensor; dState: Tensor };
+  DeltaRuleKept & { corrected: Tensor; dO: Tensor; dState: Tensor };
 
 /** In the shapes of the inputs; [0] for those that are absent, but for the initial state. */
 export type DeltaRuleGradients = {
@@ -51,12 +51,11 @@ export const deltaRuleGradientOp = defineOp<DeltaRuleGradientInputs, DeltaRuleGr
 export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs & DeltaRuleKept, DeltaRuleAttrs>({
   name: 'DeltaRule',
   outputs: ['o', 'state', 'corrected', ...deltaRuleKept],
+  optionalOutputs: deltaRuleKept,
   integers: sequenceTensors,
   savedOutputs: ['corrected', ...deltaRuleKept],
-  portable: (inputs, attrs) => ({
-    ...(portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs)),
-    ...keptNothing(deltaRuleKept),
-  }),
+  portable: (inputs, attrs) =>
+    portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
   gradient: ({ inputs, outputs: { corrected, ...kept }, grads, attrs }) =>
     deltaRuleGradientOp({ ...inputs, ...keptOf(kept), corrected, dO: grads.o, dState: grads.state }, attrs),

@@ -1,7 +1,6 @@
 // The SIMD kernels of the delta rule: token by token, with the state in cache.
 import { wasmKernel } from '../wasm/bridge.ts';
 import { backwardSegment, FORWARD_SEGMENT, scanWidths } from '../wasm/scans.ts';
-import { deltaRuleKept } from './kept.ts';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleInputs } from './op.ts';
 
 const none = { shape: [0] };
@@ -9,9 +8,7 @@ const none = { shape: [0] };
 export const forwardKernel = wasmKernel<DeltaRuleInputs, DeltaRuleAttrs>({
   outputs: ({ q, v }, { count, form }) => {
     const { heads, dk, dv } = scanWidths({ q: q.shape, v: v.shape });
-    if (form) return undefined;
-    const kept = deltaRuleKept.map(() => none);
-    return [{ shape: v.shape }, { shape: [count, heads, dk, dv] }, { shape: v.shape }, ...kept];
+    return form ? undefined : [{ shape: v.shape }, { shape: [count, heads, dk, dv] }, { shape: v.shape }];
   },
   run: ({ exports, inputs, outputs: [o = 0, state = 0, corrected = 0], shapes, attrs, scratch }) => {
     const { heads, dk, dv, gates } = scanWidths(shapes);

@@ -3,7 +3,7 @@ import type { OpInputs } from '@mnemix/tensor';
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
-import { begun, fromKept, keeping, keptNames } from '../gpu/scan/kept.ts';
+import { begun, fromKept, keeping } from '../gpu/scan/kept.ts';
 import { segmentsOf } from '../gpu/scan/segments.ts';
 import { read, rowsOf, stage, written } from '../gpu/scan/stage.ts';
 import {
@@ -22,6 +22,7 @@ import {
   type ScanSizes,
 } from '../gpu/scan/stages.ts';
 import { sumRows } from '../gpu/sum-rows.ts';
+import { keptNames } from '../portable/kept.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import bonusGradientWgsl from './bonus-gradient.wgsl';
 import gateGradientWgsl from './gate-gradient.wgsl';

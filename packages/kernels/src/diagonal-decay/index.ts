@@ -1,6 +1,6 @@
 // S ← Diag(e^g) S + k vᵀ, o = Sᵀq: linear attention and everything that only decays.
 import { checkShapes, type Tensor } from '@mnemix/tensor';
-import { withoutKept } from '../gpu/scan/kept.ts';
+import { withoutKept } from '../portable/kept.ts';
 import { emptyScan, scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { diagonalDecayOp } from './op.ts';
 

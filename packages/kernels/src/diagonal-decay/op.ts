@@ -1,7 +1,7 @@
 // The diagonal-decay scan as an op: its forms, and its gradient, which is an op of its own.
 import { defineOp, type Tensor } from '@mnemix/tensor';
-import { keptIntegers, keptNames, keptNothing, keptOf, type Kept } from '../gpu/scan/kept.ts';
 import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
+import { keptIntegers, keptNames, keptOf, type Kept } from '../portable/kept.ts';
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { diagonalDecayBackward } from './backward.ts';
 import { diagonalDecayChunk } from './chunk.ts';
@@ -21,8 +21,7 @@ export type DiagonalDecayInputs = {
 
 export type DiagonalDecayOutputs = { o: Tensor; state: Tensor };
 
-export type DiagonalDecayGradientInputs = DiagonalDecayInputs &
-  Partial<Kept> & { dO: Tensor; dState: Tensor };
+export type DiagonalDecayGradientInputs = DiagonalDecayInputs & Kept & { dO: Tensor; dState: Tensor };
 
 /** In the shapes of the inputs; [0] for the logDecay and bonus that are absent. */
 export type DiagonalDecayGradients = {
@@ -49,14 +48,13 @@ export const diagonalDecayGradientOp = defineOp<
 export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutputs & Kept, ScanAttrs>({
   name: 'DiagonalDecay',
   outputs: ['o', 'state', ...keptNames],
+  optionalOutputs: keptNames,
   integers: sequenceTensors,
   savedOutputs: keptNames,
-  portable: (inputs, attrs) => ({
-    ...(portableForm(attrs) === 'chunk'
+  portable: (inputs, attrs) =>
+    portableForm(attrs) === 'chunk'
       ? diagonalDecayChunk(inputs, attrs)
-      : diagonalDecayRecurrent(inputs, attrs)),
-    ...keptNothing(keptNames),
-  }),
+      : diagonalDecayRecurrent(inputs, attrs),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
   gradient: ({ inputs, outputs, grads, attrs }) =>
     diagonalDecayGradientOp({ ...inputs, ...keptOf(outputs), dO: grads.o, dState: grads.state }, attrs),

@@ -1,5 +1,4 @@
 // The SIMD kernels of the diagonal-decay scan: token by token, with the state in cache.
-import { keptNames } from '../gpu/scan/kept.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import { wasmKernel } from '../wasm/bridge.ts';
 import { backwardSegment, FORWARD_SEGMENT, scanWidths } from '../wasm/scans.ts';
@@ -10,8 +9,7 @@ const none = { shape: [0] };
 export const forwardKernel = wasmKernel<DiagonalDecayInputs, ScanAttrs>({
   outputs: ({ q, v }, { count, form }) => {
     const { heads, dk, dv } = scanWidths({ q: q.shape, v: v.shape });
-    if (form) return undefined;
-    return [{ shape: v.shape }, { shape: [count, heads, dk, dv] }, ...keptNames.map(() => none)];
+    return form ? undefined : [{ shape: v.shape }, { shape: [count, heads, dk, dv] }];
   },
   run: ({ exports, inputs, outputs: [o = 0, state = 0], shapes, attrs: { rows, count, scale }, scratch }) => {
     const { heads, dk, dv, gates } = scanWidths(shapes);

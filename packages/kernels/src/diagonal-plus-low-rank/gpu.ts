@@ -2,13 +2,14 @@
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
 import type { GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
-import { begun, fromKept, keeping, keptNames } from '../gpu/scan/kept.ts';
+import { begun, fromKept, keeping } from '../gpu/scan/kept.ts';
 import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
 import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
 import { chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
+import { keptNames } from '../portable/kept.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import type { DiagonalPlusLowRankGradientInputs, DiagonalPlusLowRankInputs } from './op.ts';
 

@@ -1,6 +1,6 @@
 // S ← Diag(e^g) S + b (aᵀS) + k vᵀ: memories that take what they recall at one key and write it at another.
 import { checkShapes, type Tensor } from '@mnemix/tensor';
-import { withoutKept } from '../gpu/scan/kept.ts';
+import { withoutKept } from '../portable/kept.ts';
 import { emptyScan, scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { diagonalPlusLowRankOp } from './op.ts';
 

@@ -1,8 +1,8 @@
 // The scan with a diagonal plus low-rank transition as an op: its forms, and its gradient, which is an op of
 // its own.
 import { defineOp, type Tensor } from '@mnemix/tensor';
-import { keptIntegers, keptNames, keptNothing, keptOf, type Kept } from '../gpu/scan/kept.ts';
 import { sequenceTensors, type SequenceTensors } from '../portable/chunk-layout.ts';
+import { keptIntegers, keptNames, keptOf, type Kept } from '../portable/kept.ts';
 import { portableForm, type ScanAttrs } from '../portable/scan-options.ts';
 import { diagonalPlusLowRankBackward } from './backward.ts';
 import { diagonalPlusLowRankChunk } from './chunk.ts';
@@ -25,7 +25,7 @@ export type DiagonalPlusLowRankInputs = {
 export type DiagonalPlusLowRankOutputs = { o: Tensor; state: Tensor; recalled: Tensor };
 
 export type DiagonalPlusLowRankGradientInputs = DiagonalPlusLowRankInputs &
-  Partial<Kept> & { recalled: Tensor; dO: Tensor; dState: Tensor };
+  Kept & { recalled: Tensor; dO: Tensor; dState: Tensor };
 
 /** In the shapes of the inputs; [0] for a log decay that is absent. */
 export type DiagonalPlusLowRankGradients = {
@@ -57,14 +57,13 @@ export const diagonalPlusLowRankOp = defineOp<
 >({
   name: 'DiagonalPlusLowRank',
   outputs: ['o', 'state', 'recalled', ...keptNames],
+  optionalOutputs: keptNames,
   integers: sequenceTensors,
   savedOutputs: ['recalled', ...keptNames],
-  portable: (inputs, attrs) => ({
-    ...(portableForm(attrs) === 'chunk'
+  portable: (inputs, attrs) =>
+    portableForm(attrs) === 'chunk'
       ? diagonalPlusLowRankChunk(inputs, attrs)
-      : diagonalPlusLowRankRecurrent(inputs, attrs)),
-    ...keptNothing(keptNames),
-  }),
+      : diagonalPlusLowRankRecurrent(inputs, attrs),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
   gradient: ({ inputs, outputs: { recalled, ...kept }, grads, attrs }) =>
     diagonalPlusLowRankGradientOp(

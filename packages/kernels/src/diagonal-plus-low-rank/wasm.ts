@@ -1,5 +1,4 @@
 // The SIMD kernels of the scan with a diagonal plus low-rank transition: token by token, state in cache.
-import { keptNames } from '../gpu/scan/kept.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
 import { wasmKernel } from '../wasm/bridge.ts';
 import { backwardSegment, FORWARD_SEGMENT, scanWidths } from '../wasm/scans.ts';
@@ -10,9 +9,7 @@ const none = { shape: [0] };
 export const forwardKernel = wasmKernel<DiagonalPlusLowRankInputs, ScanAttrs>({
   outputs: ({ q, v }, { count, form }) => {
     const { heads, dk, dv } = scanWidths({ q: q.shape, v: v.shape });
-    if (form) return undefined;
-    const kept = keptNames.map(() => none);
-    return [{ shape: v.shape }, { shape: [count, heads, dk, dv] }, { shape: v.shape }, ...kept];
+    return form ? undefined : [{ shape: v.shape }, { shape: [count, heads, dk, dv] }, { shape: v.shape }];
   },
   run: ({ exports, inputs, outputs: [o = 0, state = 0, recalled = 0], shapes, attrs, scratch }) => {
     const { heads, dk, dv, gates } = scanWidths(shapes);

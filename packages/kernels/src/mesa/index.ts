@@ -1,7 +1,7 @@
 // o = H_kvᵀ (H_kk + Diag(λ))^{-1} q: a memory that answers with the ridge regression of all it was told.
 import { checkConfig, checkShapes, expandDims, mul, zeros, type Tensor } from '@mnemix/tensor';
 import { diagonalDecayOp } from '../diagonal-decay/op.ts';
-import { withoutKept } from '../gpu/scan/kept.ts';
+import { withoutKept } from '../portable/kept.ts';
 import { scanAttrs, sequenceTensors, type ScanOptions } from '../portable/scan-options.ts';
 import { mesaSolve } from './op.ts';
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { deltaRuleGradientOp, deltaRuleOp } from '../../src/delta-rule/op.ts';
 import { diagonalDecayGradientOp, diagonalDecayOp } from '../../src/diagonal-decay/op.ts';
 import { diagonalPlusLowRankGradientOp, diagonalPlusLowRankOp } from '../../src/diagonal-plus-low-rank/op.ts';
-import { keptOf } from '../../src/gpu/scan/kept.ts';
+import { keptOf } from '../../src/portable/kept.ts';
 import { deltaRule, diagonalDecay, diagonalPlusLowRank } from '../../src/index.ts';
 import { scanAttrs, sequenceTensors } from '../../src/portable/scan-options.ts';
 import { toTensor } from '../op-cases.ts';

@@ -1,37 +1,10 @@
-// What a scan's forward pass in chunks keeps for its gradient, which would otherwise make it again: memory for time.
-//
-// Kept is what takes products of matrices to make, and what is no larger than the keys. The running sums of a gate for each channel
-// are twice as large, and the rows that are decayed by them larger still: they are made again.
-import { deviceBytes, disposeTree, largestTensor, zeros, type Tensor } from '@mnemix/tensor';
+// What the plans of a scan keep for its gradient (portable/kept.ts): what takes products of matrices to make, and what is no larger than
+// the keys. The running sums of a gate for each channel are twice as large, and the rows that are decayed by them larger still: they
+// are made again.
+import { deviceBytes, largestTensor } from '@mnemix/tensor';
 import type { GpuDispatch, GpuPlan } from '../kernel.ts';
 import { segmentTable } from './segments.ts';
 import type { ScanSizes } from './stages.ts';
-
-/** Of all scans: outputs of their ops, and inputs of their gradients, by these names. [0] where nothing is kept. */
-export const keptNames = ['chunks', 'sequenceChunks', 'sums', 'scores', 'states'] as const;
-/** Those that are integers. */
-export const keptIntegers = ['chunks', 'sequenceChunks'] as const;
-
-export type Kept<Name extends string = (typeof keptNames)[number]> = { [Key in Name]: Tensor };
-
-/** Of a form that keeps nothing. */
-export const keptNothing = <Name extends string>(names: readonly Name[]): Kept<Name> =>
-  Object.fromEntries(names.map((name) => [name, zeros([0])])) as Kept<Name>;
-
-/** What there is of it, for the gradient. */
-export const keptOf = <K extends Kept<never>>(kept: K): Partial<K> =>
-  Object.fromEntries(Object.entries<Tensor>(kept).filter(([, { size }]) => size > 0)) as Partial<K>;
-
-interface Results {
-  readonly o: Tensor;
-  readonly state: Tensor;
-}
-
-/** What callers get of a scan. Of the rest the tape has copies; or there is no tape, and nothing may stay. */
-export function withoutKept({ o, state, ...kept }: Results): Results {
-  disposeTree(kept as Record<string, Tensor>);
-  return { o, state };
-}
 
 interface Keeping {
   /** Outputs of the op, in its order. */
@@ -53,6 +26,7 @@ export function keeping(
       ([name, { shape }]) => names.includes(name) && !again.includes(name) && deviceBytes(shape) <= most,
     ),
   );
+  if (kept.size === 0) return { outputs, scratch, dispatches };
   const outputOf = (name: string) => {
     const output = kept.get(name);
     return output ? [name, output] : [`no ${name}`, { shape: [0] }];
