@@ -8,7 +8,7 @@ import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
 import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
-import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
+import { backwardStates, forwardStates, type ForwardStates } from '../gpu/scan/low-rank/states.ts';
 import { read, rowsOf, stage, written, writtenRowsOf } from '../gpu/scan/stage.ts';
 import { chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
 import finishWgsl from './finish.wgsl';
@@ -84,20 +84,7 @@ export const forwardPlan = ({
         states: scratch.states,
       },
       dispatches: [
-        ...chunkTable(sizes),
-        prepare(sizes, shapes),
-        ...keyScores(sizes, keys, 'scores'),
-        ...forwardStates(sizes, {
-          keys,
-          y: 'y',
-          isSolved: false,
-          scores: 'scores',
-          system: 'system',
-          initial,
-          states: 'states',
-          last: 'state',
-          corrected: 'corrected',
-        }),
+        ...begin(sizes, shapes, { y: 'y', isSolved: false, last: 'state', corrected: 'corrected' }),
         reads(sizes, {
           byState: { x: 'q', states: 'states', scale: attrs.scale },
           scores: 'scores',
@@ -178,22 +165,7 @@ export const gradientPlan = ({
     },
     dispatches: [
       ...begun(sizes, shapes, {
-        all: () => [
-          ...chunkTable(sizes),
-          prepare(sizes, shapes),
-          ...keyScores(sizes, keys, 'scores'),
-          ...forwardStates(sizes, {
-            keys,
-            y: 'corrected',
-            isSolved: true,
-            scores: 'scores',
-            system: 'system',
-            initial: shapes.initialState && 'initialState',
-            states: 'states',
-            last: 'last',
-            corrected: 'dY',
-          }),
-        ],
+        all: () => begin(sizes, shapes, { y: 'corrected', isSolved: true, last: 'last', corrected: 'dY' }),
         ofVectorGate: () => runningSums(sizes),
       }),
       reads(sizes, {
@@ -248,6 +220,25 @@ export const gradientPlan = ({
 };
 
 export const gradientKernel = gpuKernel<DeltaRuleGradientInputs, DeltaRuleAttrs>(gradientPlan);
+
+/** Recall keys, scores and states, from the values as they come or as they were written. */
+const begin = (
+  sizes: LowRankSizes,
+  shapes: Shapes,
+  values: Pick<ForwardStates, 'y' | 'isSolved' | 'last' | 'corrected'>,
+): GpuDispatch[] => [
+  ...chunkTable(sizes),
+  prepare(sizes, shapes),
+  ...keyScores(sizes, keys, 'scores'),
+  ...forwardStates(sizes, {
+    ...values,
+    keys,
+    scores: 'scores',
+    system: 'system',
+    initial: shapes.initialState && 'initialState',
+    states: 'states',
+  }),
+];
 
 const isAligned = ({ dk, dv }: LowRankSizes): boolean => dk % 4 === 0 && dv % 4 === 0;
 

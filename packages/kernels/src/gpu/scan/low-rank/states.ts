@@ -136,7 +136,7 @@ function passOnByTransitions(
   ];
 }
 
-interface Forward {
+export interface ForwardStates {
   readonly keys: LowRankKeys;
   /** What v̂ has besides what is recalled, or v̂ itself where it is known. */
   readonly y: string;
@@ -154,7 +154,7 @@ interface Forward {
 /** The states that enter the chunks, the last ones, and v̂ unless it is known. */
 export const forwardStates = (
   sizes: LowRankSizes,
-  { keys, y, v, isSolved, scores, system, initial, states: borders, last, corrected }: Forward,
+  { keys, y, v, isSolved, scores, system, initial, states: borders, last, corrected }: ForwardStates,
 ): GpuDispatch[] => {
   const { a, b, k } = keys;
   const common = { system, turned: false, isSolved };
