@@ -1,20 +1,9 @@
 // The gradients. With z the sums before the activation, du = dy ⊙ act′(z), and a row gets du of the rows that read it, at most W of them,
 // times their taps: an item goes backwards through its rows, from the last that read them on, and holds du of the last four. It leaves
-// its part of the gradients of taps and bias. Taps are counted by how far they reach back; windows of more than four go over the rows
-// once more for each further group of four.
-fn tapsBack(column: u32, nearest: u32) -> mat4x4f {
-  let tap = width - 1 - nearest;
-  return mat4x4f(tapAt(column, tap), tapAt(column, tap - 1), tapAt(column, tap - 2), tapAt(column, tap - 3));
-}
-
-fn inputsBack(row: u32, place: Place, column: u32, nearest: u32) -> mat4x4f {
-  let tap = width - 1 - nearest;
-  return mat4x4f(
-    inputAt(row, place, column, tap),
-    inputAt(row, place, column, tap - 1),
-    inputAt(row, place, column, tap - 2),
-    inputAt(row, place, column, tap - 3),
-  );
+// its part of the gradients of taps and bias. Windows of more than four taps go over the rows once more for each further group of four;
+// groups are counted from the last tap, which reads its own row. Taps before the first one, if the last group has any, are 0.
+fn firstTap(nearest: u32) -> u32 {
+  return width - 4 - nearest;
 }
 
 /** du of a row, with one group of taps and their inputs at hand. */
@@ -26,7 +15,7 @@ fn slopeOf(row: u32, place: Place, column: u32, nearest: u32, taps: mat4x4f, inp
   var z = biasAt(column) + weighted(taps, inputs);
   for (var other = 0u; other < width; other += 4) {
     if (other != nearest) {
-      z += weighted(tapsBack(column, other), inputsBack(row, place, column, other));
+      z += weighted(tapsAt(column, firstTap(other)), inputsAt(row, place, column, firstTap(other)));
     }
   }
   let open = sigmoid(z);
@@ -38,7 +27,7 @@ fn goThroughRows(column: u32, item: u32) {
   let end = min(sizes.rows, row0 + sizes.span);
   let firstSum = (item * sizes.channels + channelsBefore) * (width + 1);
   for (var nearest = 0u; nearest < width; nearest += 4) {
-    let taps = tapsBack(column, nearest);
+    let taps = tapsAt(column, firstTap(nearest));
     var dTaps = mat4x4f();
     var dBias = vec4f();
     /** Of the reader and the three behind it. */
@@ -48,7 +37,7 @@ fn goThroughRows(column: u32, item: u32) {
       let place = placeOf(reader);
       var slope = vec4f();
       if (place.sequence >= 0) {
-        let inputs = inputsBack(reader, place, column, nearest);
+        let inputs = inputsAt(reader, place, column, firstTap(nearest));
         slope = slopeOf(reader, place, column, nearest, taps, inputs);
         if (reader < end) {
           dTaps[0] += slope * inputs[0];
@@ -81,10 +70,10 @@ fn giveRow(row: u32, column: u32, nearest: u32, taps: mat4x4f, slopes: mat4x4f) 
     }
     // Rows of the sequence from this one on: what lies behind them is another's.
     let rest = length - place.position;
-    sum += select(vec4f(), taps[0] * slopes[0], nearest < rest);
-    sum += select(vec4f(), taps[1] * slopes[1], nearest + 1 < rest);
-    sum += select(vec4f(), taps[2] * slopes[2], nearest + 2 < rest);
-    sum += select(vec4f(), taps[3] * slopes[3], nearest + 3 < rest);
+    sum += select(vec4f(), taps[3] * slopes[0], nearest < rest);
+    sum += select(vec4f(), taps[2] * slopes[1], nearest + 1 < rest);
+    sum += select(vec4f(), taps[1] * slopes[2], nearest + 2 < rest);
+    sum += select(vec4f(), taps[0] * slopes[3], nearest + 3 < rest);
   }
   putDx(row, column, sum);
 }
@@ -98,8 +87,9 @@ fn leaveSums(firstSum: u32, column: u32, nearest: u32, dTaps: mat4x4f, dBias: ve
   for (var c = 0u; c < 4; c++) {
     if (column + c < channels) {
       for (var i = 0u; i < 4; i++) {
-        if (nearest + i < width) {
-          sums[firstSum + (column + c) * width + width - 1 - nearest - i] = dTaps[i][c];
+        let tap = firstTap(nearest) + i;
+        if (tap < width) {
+          sums[firstSum + (column + c) * width + tap] = dTaps[i][c];
         }
       }
       if (nearest == 0) {
@@ -113,7 +103,7 @@ fn leaveSums(firstSum: u32, column: u32, nearest: u32, dTaps: mat4x4f, dBias: ve
 fn goThroughState(column: u32, sequence: u32) {
   let length = u32(lengths[sequence]);
   let start = u32(starts[sequence]);
-  let taps = tapsBack(column, 0);
+  let taps = tapsAt(column, firstTap(0));
   for (var entry = 0u; entry < width; entry++) {
     var sum = vec4f();
     if (entry >= length) {
@@ -124,7 +114,7 @@ fn goThroughState(column: u32, sequence: u32) {
       if (position < length) {
         let row = start + position;
         let place = Place(i32(sequence), position);
-        let slope = slopeOf(row, place, column, 0, taps, inputsBack(row, place, column, 0));
+        let slope = slopeOf(row, place, column, 0, taps, inputsAt(row, place, column, firstTap(0)));
         sum += tapAt(column, tap) * slope;
       }
     }
