@@ -1,7 +1,8 @@
 // The grouped linear map whose weights are a list, as nodes of the tape.
 import { defineOp, reshape, type Tensor } from '@mnemix/tensor';
+import { byCount } from '../by-count.ts';
 import { joinRows } from '../join-rows/index.ts';
-import { byCount, namesOf, type Parts } from '../join-rows/parts.ts';
+import { namesOf, type Parts } from '../join-rows/parts.ts';
 import { partsOf, weightsOf } from '../join-rows/weights.ts';
 import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';

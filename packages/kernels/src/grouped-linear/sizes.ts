@@ -1,5 +1,4 @@
 // The sizes of a grouped linear map, and how many tiles its groups can have at most.
-
 import { sourcesOf, type MapCall } from '../join-rows/weights.ts';
 
 export interface Sizes {

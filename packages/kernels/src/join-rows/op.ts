@@ -1,7 +1,8 @@
 // Joining and splitting along the first axis as ops.
 import { concat, defineOp, split, type Tensor } from '@mnemix/tensor';
+import { byCount } from '../by-count.ts';
 import * as gpu from './gpu.ts';
-import { byCount, named, namesOf, type Parts } from './parts.ts';
+import { named, namesOf, type Parts } from './parts.ts';
 
 interface Attrs {
   /** Of each part. */

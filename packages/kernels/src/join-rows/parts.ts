@@ -1,4 +1,4 @@
-// Tensors of a list by name, as ops want them: they have a fixed list of outputs.
+// Tensors of a list by name, as ops want them.
 import type { Tensor } from '@mnemix/tensor';
 
 export type Parts = Record<string, Tensor>;
@@ -9,13 +9,3 @@ export const namesOf = (count: number): string[] => Array.from({ length: count }
 
 export const named = (parts: readonly Tensor[]): Parts =>
   Object.fromEntries(parts.map((part, i) => [nameOf(i), part]));
-
-/** What is made for a number of parts, once. */
-export function byCount<Made>(make: (count: number) => Made): (count: number) => Made {
-  const known = new Map<number, Made>();
-  return (count) => {
-    const made = known.get(count) ?? make(count);
-    known.set(count, made);
-    return made;
-  };
-}

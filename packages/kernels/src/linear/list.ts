@@ -1,6 +1,7 @@
 // The linear map whose weight is the rows of a list of weights, as nodes of the tape.
 import { defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
-import { byCount, namesOf, type Parts } from '../join-rows/parts.ts';
+import { byCount } from '../by-count.ts';
+import { namesOf, type Parts } from '../join-rows/parts.ts';
 import { partsOf, weightsOf } from '../join-rows/weights.ts';
 import { splitMap } from '../split-columns/index.ts';
 import * as gpu from './gpu.ts';

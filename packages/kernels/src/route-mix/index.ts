@@ -1,5 +1,6 @@
 // Mixture-of-Memories: tokens to their bucket rows, and back as a weighted sum.
-import { checkShapes, defineOp, reshape, sizeOf, type Op, type Tensor } from '@mnemix/tensor';
+import { checkShapes, defineOp, reshape, sizeOf, type Tensor } from '@mnemix/tensor';
+import { byCount } from '../by-count.ts';
 import type { RoutePlan } from '../route-plan/index.ts';
 import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
@@ -30,18 +31,9 @@ const namesOf = (letter: 'x' | 'y', count: number): string[] =>
 const named = (letter: 'x' | 'y', tensors: readonly Tensor[]): Several =>
   Object.fromEntries(tensors.map((tensor, i) => [`${letter}${i}`, tensor]));
 
-/** An op has a fixed list of outputs, so there is one for each number of tensors: x0, x1, … → y0, y1, … */
-function byCount(make: (count: number) => Op<Several, Several, object>): typeof make {
-  const ops = new Map<number, Op<Several, Several, object>>();
-  return (count) => {
-    const op = ops.get(count) ?? make(count);
-    ops.set(count, op);
-    return op;
-  };
-}
-
+// Of tensors x0, x1, … → y0, y1, …
 const sumsOp = byCount((count) =>
-  defineOp({
+  defineOp<Several, Several, object>({
     name: `RouteSums${count}`,
     outputs: namesOf('y', count),
     integers: ['position'],
@@ -55,7 +47,7 @@ const sumsOp = byCount((count) =>
 );
 
 const gathersOp = byCount((count) =>
-  defineOp({
+  defineOp<Several, Several, object>({
     name: `RouteGathers${count}`,
     outputs: namesOf('y', count),
     integers: ['source', 'position'],

@@ -1,5 +1,6 @@
 // Short convolutions as nodes of the tape: one alone, and on WebGPU several at once.
 import { defineOp, zeros, type Op, type Tensor } from '@mnemix/tensor';
+import { byCount } from '../by-count.ts';
 import { sequenceTensors } from '../portable/chunk-layout.ts';
 import * as gpu from './gpu.ts';
 import { named, nameOf, partOf, type PartsAttrs, type Tensors } from './named.ts';
@@ -37,15 +38,8 @@ const inputGradients = ({ dx, dWeight, dBias, dInitialState }: portable.Gradient
   initialState: dInitialState,
 });
 
-/** An op has a fixed list of outputs, so there is one for each number of convolutions. */
-const partsOps = new Map<number, Op<Tensors, Tensors, PartsAttrs>>();
-
 /** Inputs x0, weight0, bias0, initialState0, x1, …, which all have or go without a bias or a state; outputs y0, state0, y1, … */
-export function partsOp(count: number): Op<Tensors, Tensors, PartsAttrs> {
-  const op = partsOps.get(count) ?? makePartsOp(count);
-  partsOps.set(count, op);
-  return op;
-}
+export const partsOp = byCount((count) => makePartsOp(count));
 
 function makePartsOp(count: number): Op<Tensors, Tensors, PartsAttrs> {
   const all = (names: readonly string[]): string[] =>

@@ -1,7 +1,7 @@
 // The columns of a matrix, in tensors of their own, and back; and maps whose columns are taken apart.
 import { concat, defineOp, split, type Op, type OpInputs, type Tensor, type Tensor2D } from '@mnemix/tensor';
+import { byCount } from '../by-count.ts';
 import { gpuKernel } from '../gpu/bridge.ts';
-import { byCount } from '../join-rows/parts.ts';
 import { moveColumns, nameOf } from './gpu.ts';
 
 export interface ColumnsAttrs {
