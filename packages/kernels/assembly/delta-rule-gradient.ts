@@ -16,7 +16,7 @@ export function deltaRuleGradientScratch(dk: i32, dv: i32, segment: i32, longest
     + tileBytes * tileCount(dv) * (segments + 1);
 }
 
-/** Writes the gradients dQ … dInitialState in the shapes of the inputs; dState is that of the final state. */
+/** Writes the gradients dQ … dInitialState in the shapes of the inputs; dState is that of the final state, 0 for none. */
 export function deltaRuleGradient(
   q: usize, k: usize, v: usize, beta: usize, erase: usize, logDecay: usize, initialState: usize,
   starts: usize, lengths: usize, corrected: usize, dO: usize, dState: usize,
@@ -60,7 +60,7 @@ export function deltaRuleGradient(
         writes,
       );
 
-      packState(dState + at, dTiles, dk, dv);
+      packState(dState ? dState + at : 0, dTiles, dk, dv);
       for (let n = (length + segment - 1) / segment - 1; n >= 0; n--) {
         const first = usize(n * segment), tokens = min(segment, length - n * segment);
         const key = key0 + first * keyStride, value = value0 + first * valueStride;
@@ -109,7 +109,7 @@ export function deltaRuleGradient(
           }
         }
       }
-      unpackState(dTiles, dInitialState + at, dk, dv);
+      if (initialState) unpackState(dTiles, dInitialState + at, dk, dv);
     }
   }
 }

@@ -14,7 +14,7 @@ export function diagonalDecayGradientScratch(dk: i32, dv: i32, segment: i32, lon
     + tileBytes * tileCount(dv) * (segments + 1);
 }
 
-/** Writes the gradients dQ … dInitialState in the shapes of the inputs; dState is that of the final state. */
+/** Writes the gradients dQ … dInitialState in the shapes of the inputs; dState is that of the final state, 0 for none. */
 export function diagonalDecayGradient(
   q: usize, k: usize, v: usize, logDecay: usize, bonus: usize, initialState: usize, starts: usize,
   lengths: usize,
@@ -54,7 +54,7 @@ export function diagonalDecayGradient(
         k + key0, keyStride, v + value0, valueStride, logDecay + gate0, gateStride, keys, decays, values,
       );
 
-      packState(dState + at, dTiles, dk, dv);
+      packState(dState ? dState + at : 0, dTiles, dk, dv);
       if (bonus) {
         packRows(bonus + usize(h * dk << 2), 0, bonuses, 1, dk, 1);
         memory.fill(dBonuses, 0, rowBytes);
@@ -89,7 +89,7 @@ export function diagonalDecayGradient(
         unpackRows(dKeys, dK + key, keyStride, tokens, dk);
         unpackGates(dDecays, dLogDecay + gate, gateStride, tokens, dk, gates);
       }
-      unpackState(dTiles, dInitialState + at, dk, dv);
+      if (initialState) unpackState(dTiles, dInitialState + at, dk, dv);
       if (bonus) {
         const head = dBonus + usize(h * dk << 2);
         for (let c = 0; c < dk << 2; c += 4) {

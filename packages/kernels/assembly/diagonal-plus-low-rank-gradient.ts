@@ -15,7 +15,7 @@ export function diagonalPlusLowRankGradientScratch(dk: i32, dv: i32, segment: i3
     + tileBytes * tileCount(dv) * (segments + 1);
 }
 
-/** Writes the gradients dQ … dInitialState in the shapes of the inputs; dState is that of the final state. */
+/** Writes the gradients dQ … dInitialState in the shapes of the inputs; dState is that of the final state, 0 for none. */
 export function diagonalPlusLowRankGradient(
   q: usize, k: usize, v: usize, a: usize, b: usize, logDecay: usize, initialState: usize,
   starts: usize, lengths: usize, recalled: usize, dO: usize, dState: usize,
@@ -58,7 +58,7 @@ export function diagonalPlusLowRankGradient(
         b + key0, recalled + value0, bRows, recalls,
       );
 
-      packState(dState + at, dTiles, dk, dv);
+      packState(dState ? dState + at : 0, dTiles, dk, dv);
       for (let n = (length + segment - 1) / segment - 1; n >= 0; n--) {
         const first = usize(n * segment), tokens = min(segment, length - n * segment);
         const key = key0 + first * keyStride, value = value0 + first * valueStride;
@@ -90,7 +90,7 @@ export function diagonalPlusLowRankGradient(
         unpackRows(dBRows, dB + key, keyStride, tokens, dk);
         unpackGates(dDecays, dLogDecay + gate, gateStride, tokens, dk, gates);
       }
-      unpackState(dTiles, dInitialState + at, dk, dv);
+      if (initialState) unpackState(dTiles, dInitialState + at, dk, dv);
     }
   }
 }

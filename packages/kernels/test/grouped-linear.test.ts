@@ -1,7 +1,7 @@
 import { nd } from '@mnemix/testkit';
 import { openBackend, tidy, zeros, type Tensor } from '@mnemix/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { mapsOfLists, splitOp } from '../src/grouped-linear/list.ts';
+import { mapsOfLists, columnsOp } from '../src/grouped-linear/list.ts';
 import * as portable from '../src/grouped-linear/portable.ts';
 import { named } from '../src/join-rows/parts.ts';
 import { groupedLinear, groupedLinears, packedSequences, uniformSequences } from '../src/index.ts';
@@ -63,7 +63,7 @@ describe.each(['cpu', 'wasm'] as const)('groupedLinear on %s', (backend) => {
       const own = layers(t);
       const list = own[0]!.weights.flatMap((_, m) => own.map(({ weights }) => weights[m]!));
       const sequences = { starts, lengths, rowSequence };
-      return splitOp({ x: x!, weight: undefined, bias, ...sequences, ...named(list) }, { widths });
+      return columnsOp({ x: x!, weight: undefined, bias, ...sequences, ...named(list) }, { widths });
     };
     expectToMatch(await runOp(inputs, listOp, upstream), expected);
   });

@@ -102,8 +102,16 @@ describe.each(['cpu', 'wasm'] as const)('linear on %s', (backend) => {
     const separate = ({ x: given, ...own }: Arrays): Arrays =>
       numbered(Object.values(own).map((weight) => linearOracle(given!, weight)));
     const expected = runOracle({ x, ...weights }, separate, upstream);
-    const joined = ({ x: given, ...own }: Tensors) => numbered(mapsOfList(given!, Object.values(own)));
+    const joined = ({ x: given, ...own }: Tensors) => numbered(mapsOfList(given!, Object.values(own)).maps);
     expectToMatch(await runOp({ x, ...weights }, joined, upstream), expected);
+    // And x, used again.
+    const again = { ...upstream, rows: float32(random.normals([9, 5])) };
+    const passed = ({ x: given, ...own }: Tensors) => {
+      const { maps, rows } = mapsOfList(given!, Object.values(own));
+      return { ...numbered(maps), rows };
+    };
+    const used = runOracle({ x, ...weights }, (all) => ({ ...separate(all), rows: all['x']! }), again);
+    expectToMatch(await runOp({ x, ...weights }, passed, again), used);
     // With the weights as they are.
     tidy(() => {
       const list = named(Object.values(weights).map(toTensor));
@@ -116,7 +124,7 @@ describe.each(['cpu', 'wasm'] as const)('linear on %s', (backend) => {
       });
       expect(dx).toBeCloseRms(expected.gradients['x']!, 1e-4);
       widths.forEach((_, i) => {
-        expect(slopes[`part${i}`], `part${i}`).toBeCloseRms(expected.gradients[`w${i}`]!, 1e-4);
+        expect(slopes[`dPart${i}`], `dPart${i}`).toBeCloseRms(expected.gradients[`w${i}`]!, 1e-4);
       });
     });
   });

@@ -16,6 +16,8 @@ export interface ScanCase {
   /** Gradients of the outputs. */
   readonly dO: NdArray;
   readonly dState: NdArray;
+  /** Whether the result depends on the last states: it does if left out. Else `dState` is 0. */
+  readonly usesState?: boolean;
 }
 
 export interface ScanResult {
@@ -41,6 +43,7 @@ export interface CaseOptions {
   /** Draws a = −κ and b = κ ⊙ α, with κ of length 1 (RWKV-7). */
   readonly lowRank?: boolean;
   readonly initial?: boolean;
+  readonly usesState?: boolean;
   readonly seed?: number;
   /** Replaces the value of a gate that is drawn from U(−0.5, −0.001). */
   readonly gateOf?: (drawn: number, index: number) => number;
@@ -54,7 +57,17 @@ export interface CaseOptions {
 
 /** Draws a case; all values are exact in float32. */
 export function scanCase(options: CaseOptions): ScanCase {
-  const { batch, tokens, heads, keyWidth, valueWidth, gate = 'none', initial = true, seed = 1 } = options;
+  const {
+    batch,
+    tokens,
+    heads,
+    keyWidth,
+    valueWidth,
+    gate = 'none',
+    initial = true,
+    usesState = true,
+    seed = 1,
+  } = options;
   const random = seededRandom(seed);
   const [N, H, dk, dv] = [batch * tokens, heads, keyWidth, valueWidth];
   const segments =
@@ -108,7 +121,8 @@ export function scanCase(options: CaseOptions): ScanCase {
     valueWidth,
     inputs: Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, float32(value)])),
     dO: float32(random.normals([N, H, dv])),
-    dState: float32(random.normals([S, H, dk, dv])),
+    dState: usesState ? float32(random.normals([S, H, dk, dv])) : nd([S, H, dk, dv]),
+    usesState,
   };
 }
 
@@ -224,6 +238,7 @@ export async function runScan(
   op: (inputs: never) => { o: Tensor; state: Tensor },
 ): Promise<ScanResult> {
   const named = op as unknown as (inputs: Tensors) => Tensors;
-  const { outputs, gradients } = await runOp(scan.inputs, named, { o: scan.dO, state: scan.dState });
+  const { inputs, dO, dState, usesState = true } = scan;
+  const { outputs, gradients } = await runOp(inputs, named, { o: dO, ...(usesState && { state: dState }) });
   return { o: outputs['o']!, state: outputs['state']!, gradients };
 }

@@ -109,6 +109,15 @@ export function describeScan(engine: ScanEngine): void {
       }
     });
 
+    it('needs no gradient of the last states where nothing depends on them', async () => {
+      for (const initial of [false, true]) {
+        for (const gate of kinds) {
+          const { scan, wanted } = known({ ...small, gate, initial, usesState: false });
+          expectToMatch(await run(scan), wanted);
+        }
+      }
+    });
+
     it('matches the oracle where closed gates stand next to open ones', async () => {
       for (const gate of decays) {
         const { scan, wanted } = known({ ...small, gate, gateOf: mixedGates });

@@ -1,5 +1,5 @@
 // Affine maps of rows. Weights are [out, in], as in PyTorch.
-import { linear as linearMap, linears as linearMaps } from '@mnemix/kernels';
+import { linear as linearMap, linears as linearMaps, linearsAndRows } from '@mnemix/kernels';
 import type { Rng, Tensor1D, Tensor2D } from '@mnemix/tensor';
 
 export interface LinearParams {
@@ -21,6 +21,16 @@ export function linears<Name extends string>(
 ): { [layer in Name]: Tensor2D } {
   const made = linearMaps(x, Object.values<LinearParams>(layers));
   return Object.fromEntries(Object.keys(layers).map((name, i) => [name, made[i]])) as never;
+}
+
+/** As `linear` by any of the layers, those in the list made at once; and x, to be used from then on, see `linearsAndRows`. */
+export function mapsOf(
+  x: Tensor2D,
+  layers: readonly LinearParams[],
+): { readonly map: (layer: LinearParams) => Tensor2D; readonly rows: Tensor2D } {
+  const { maps, rows } = linearsAndRows(x, layers);
+  const made = new Map(layers.map((layer, i) => [layer, maps[i] as Tensor2D]));
+  return { map: (layer) => made.get(layer) ?? linear(rows, layer), rows };
 }
 
 /** fla's gain for the projections of its recurrent layers. */

@@ -42,8 +42,8 @@ const configOf = (layers: number): LmConfig => ({
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
 describe.each<[Precision, most: number]>([
-  ['float32', 75],
-  ['mixed', 88],
+  ['float32', 59],
+  ['mixed', 78],
 ])('a training step in %s', (precision, most) => {
   afterEach(closeBackend);
 

@@ -16,7 +16,7 @@ import {
 import {
   checkState,
   linear,
-  linears,
+  mapsOf,
   stateBytes,
   stepByForward,
   zeroState,
@@ -80,13 +80,6 @@ export interface MomState<S extends State = State> {
   /** The cell's state; sequence s of memory m is entry m·S + s. The shared memory is the last. */
   readonly memories: S;
   readonly [name: string]: S;
-}
-
-/** x·Wᵀ + b by layer: with these all at once, with others when asked for. */
-function mapsOf(x: Tensor2D, layers: readonly LinearParams[]): (layer: LinearParams) => Tensor2D {
-  const made = linears(x, Object.fromEntries(layers.entries()));
-  const maps = new Map(layers.map((layer, i) => [layer, made[i] as Tensor2D]));
-  return (layer) => maps.get(layer) ?? linear(x, layer);
 }
 
 /**
@@ -167,18 +160,18 @@ export function mom<P extends CellParams, S extends State, I>(
 
   const readMemories = ({ params, tokens, sequences, crossLayer }: Pass, state: S | undefined) => {
     const { project, readout } = cell.tokenLayers?.(params as unknown as P) ?? { project: [], readout: [] };
-    const map = mapsOf(tokens, [params.gate, ...project, ...readout]);
+    const { map, rows } = mapsOf(tokens, [params.gate, ...project, ...readout]);
     const logits = map(params.gate);
     const routed = route(logits, topK);
     const plan = routePlan(routed.choices, { memories, shared, allRouted: true, sequences });
     const own = singleKvProj
       ? { params: sharedParams(params, layout), copies: new Map() }
       : ownParams(params, layout);
-    const context = bucketContext(tokens, plan, state, crossLayer, own.copies, map, project);
+    const context = bucketContext(rows, plan, state, crossLayer, own.copies, map, project);
     const inputs = cell.project(own.params as P, context);
     const { o, state: next } = cell.scan(inputs, state, plan.buckets);
-    const mix = (rows: Tensor3D): Tensor3D =>
-      routeMix({ o: rows, weights: routed.weights }, plan) as Tensor3D;
+    const mix = (copies: Tensor3D): Tensor3D =>
+      routeMix({ o: copies, weights: routed.weights }, plan) as Tensor3D;
     return {
       y: mix(o),
       map,

@@ -2,6 +2,7 @@
 import { centralDifferences, describeOnWebgpu, nd, pooledBalanceLoss, topKRouter } from '@mnemix/testkit';
 import { balanceLoss, route, routingLoad } from '@mnemix/router';
 import {
+  add,
   closeBackend,
   mul,
   openBackend,
@@ -82,15 +83,33 @@ describeOnWebgpu('route', (backend) => {
     for (const made of [logits, rowSequence, value, grads, ...Object.values(aux)]) made.dispose();
   });
 
+  it('adds the gradient of losses on the scores to that of the weights', async () => {
+    const logits = Rng.of(4).normal([75, 5], 0, 2) as Tensor2D;
+    const dWeights = Rng.of(5).normal([75, 2]);
+    const { value, grads } = valueAndGrad((x: Tensor2D) => {
+      const routing = route(x, 2);
+      return { value: add(sum(mul(routing.weights, dWeights)), balanceLoss([routing])) as Scalar };
+    })(logits);
+    const slopes = await dWeights.data<'float32'>();
+    const { x } = centralDifferences(
+      (inputs) =>
+        topKRouter(inputs['x']!, 2).weights.data.reduce((n, w, i) => n + w * slopes[i]!, 0) +
+        pooledBalanceLoss(inputs['x']!, 2),
+      { x: nd(logits.shape, await logits.data<'float32'>()) },
+    );
+    expect(nd(grads.shape, await grads.data<'float32'>())).toBeCloseRms(x!, 1e-4, 1e-6);
+    for (const made of [logits, dWeights, value, grads]) made.dispose();
+  });
+
   it('prefers the lower index among equal scores, infinite ones too', async () => {
     const scores = [
       [1, 3, 3, 1, 3],
       [-Infinity, -Infinity, 2, -Infinity, -Infinity],
     ];
     const logits = tensor2d(scores);
-    const { choices, weights } = route(logits, 4);
-    expect(Array.from(await choices.data())).toEqual([1, 2, 4, 0, 2, 0, 1, 3]);
-    expect(Array.from(await weights.data()).slice(4)).toEqual([1, 0, 0, 0]);
-    for (const made of [logits, choices, weights]) made.dispose();
+    const routing = route(logits, 4);
+    expect(Array.from(await routing.choices.data())).toEqual([1, 2, 4, 0, 2, 0, 1, 3]);
+    expect(Array.from(await routing.weights.data()).slice(4)).toEqual([1, 0, 0, 0]);
+    for (const made of [logits, ...Object.values(routing)]) made.dispose();
   });
 });

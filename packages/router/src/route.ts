@@ -1,6 +1,7 @@
 // Which memories a token goes to, and with what weight (Du et al. 2025, "MoM: linear sequence modeling with
 // mixture-of-memories", §3).
 import {
+  add,
   checkConfig,
   defineOp,
   expandDims,
@@ -16,7 +17,7 @@ import {
 
 /** The routing of R tokens over M memories, K of them each. */
 export interface Routing {
-  /** Router scores, [R,M]. */
+  /** Router scores, [R,M]: those given. The gradient of losses on them is added where that of the weights is made. */
   readonly logits: Tensor2D;
   /** Chosen memories, best first, int32 [R,K]; among equal scores the lower index. */
   readonly choices: Tensor2D;
@@ -28,7 +29,9 @@ interface BackwardInputs {
   readonly choices: Tensor;
   readonly weights: Tensor;
   readonly dWeights: Tensor;
-  readonly [name: string]: Tensor;
+  /** Of the logits that were passed on, where anything used them. */
+  readonly dPassed: Tensor | undefined;
+  readonly [name: string]: Tensor | undefined;
 }
 
 // The two are single nodes of the tape so that a backend can have a kernel for each.
@@ -36,24 +39,33 @@ const backwardOp = defineOp<BackwardInputs, { dLogits: Tensor }, { memories: num
   name: 'RouteBackward',
   outputs: ['dLogits'],
   integers: ['choices'],
-  portable: ({ choices, weights, dWeights }, { memories }) => {
+  portable: ({ choices, weights, dWeights, dPassed }, { memories }) => {
     const shares = mul(weights, dWeights);
     const slopes = sub(shares, mul(weights, sum(shares, -1, true)));
-    return { dLogits: sum(mul(oneHot(choices, memories), expandDims(slopes, -1)), 1) };
+    const dLogits = sum(mul(oneHot(choices, memories), expandDims(slopes, -1)), 1);
+    return { dLogits: dPassed ? add(dLogits, dPassed) : dLogits };
   },
 });
 
-const routeOp = defineOp<{ logits: Tensor }, { choices: Tensor; weights: Tensor }, { topK: number }>({
+const routeOp = defineOp<
+  { logits: Tensor },
+  { choices: Tensor; weights: Tensor },
+  { topK: number },
+  'logits'
+>({
   name: 'Route',
   outputs: ['choices', 'weights'],
+  passes: ['logits'],
   savedOutputs: ['choices', 'weights'],
   portable: ({ logits }, { topK }) => {
     const { values, indices } = largest(logits, topK);
     return { choices: indices, weights: softmax(values) };
   },
-  gradient: ({ inputs: { logits }, outputs: { choices, weights }, grads }) => ({
-    logits: backwardOp({ choices, weights, dWeights: grads.weights }, { memories: logits.shape[1] as number })
-      .dLogits,
+  gradient: ({ inputs: { logits }, outputs: { choices, weights }, grads, used }) => ({
+    logits: backwardOp(
+      { choices, weights, dWeights: grads.weights, dPassed: used.has('logits') ? grads.logits : undefined },
+      { memories: logits.shape[1] as number },
+    ).dLogits,
   }),
 });
 
@@ -74,6 +86,5 @@ export function route(logits: Tensor2D, topK: number): Routing {
     `each token should go to ${topK} of ${memories} memories.`,
     `Choose topK between 1 and ${memories}.`,
   );
-  const { choices, weights } = routeOp({ logits }, { topK });
-  return { logits, choices: choices as Tensor2D, weights: weights as Tensor2D };
+  return routeOp({ logits }, { topK }) as Routing;
 }

@@ -1,5 +1,6 @@
 // Choices, weights, losses and load against float64.
 import {
+  add,
   mul,
   openBackend,
   Rng,
@@ -110,6 +111,25 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
       const loss = ({ x }: Record<string, ReturnType<typeof nd>>): number => pooledBalanceLoss(x!, 2, mask);
       expect(value).toBeCloseRms(loss({ x: float64(logits) }), 1e-5);
       expect(grads).toBeCloseRms(centralDifferences(loss as never, { x: float64(logits) }).x!, 1e-4);
+    });
+  });
+
+  it('adds the gradient of losses on the scores to that of the weights', async () => {
+    await openBackend(backend);
+    tidy(() => {
+      const logits = logitsOf(7, 12, 4);
+      const dw = Rng.of(8).normal([12, 2]);
+      const { grads } = valueAndGrad((x: Tensor2D) => {
+        const routing = route(x, 2);
+        return { value: add(sum(mul(routing.weights, dw)), balanceLoss([routing])) as Scalar };
+      })(logits);
+      const expected = centralDifferences(
+        ({ x }) =>
+          topKRouter(x!, 2).weights.data.reduce((n, w, i) => n + w * dw.dataSync()[i]!, 0) +
+          pooledBalanceLoss(x!, 2),
+        { x: float64(logits) },
+      );
+      expect(grads).toBeCloseRms(expected.x!, 1e-5);
     });
   });
 

@@ -57,24 +57,43 @@ export interface GradientCall<I extends OpInputs, O extends OpOutputs, Attrs> {
   readonly attrs: Attrs;
 }
 
-export interface OpDefinition<I extends OpInputs, O extends OpOutputs, Attrs> {
+/** What an op returns: what it makes, and inputs that it passes on. */
+export type Returned<I extends OpInputs, O extends OpOutputs, Passed extends keyof I> = O & Pick<I, Passed>;
+
+export interface OpDefinition<
+  I extends OpInputs,
+  O extends OpOutputs,
+  Attrs,
+  Passed extends keyof I & string = never,
+> {
   /** Unique, e.g. `RmsNorm`; shows up in profiles and errors as `mnemix/RmsNorm`. */
   readonly name: string;
   readonly outputs: readonly (keyof O & string)[];
   /** The last of them, which a form may leave out, all at once. */
   readonly optionalOutputs?: readonly (keyof O & string)[];
+  /**
+   * Inputs that are returned too, under the same name: the same data, in a tensor of its own, which neither form makes. The gradient of
+   * what uses it comes to this op's `gradient`, as that of every output does, to be added there: what uses the input itself has its
+   * gradient added by the tape, with an op of its own.
+   */
+  readonly passes?: readonly Passed[];
   /** Inputs of dtype int32; all others are float32. Kernels take the bits for what this says. */
   readonly integers?: readonly (keyof I & string)[];
   /** The op in tensor ops: right on every backend, and the reference for the kernels. */
   readonly portable: (inputs: I, attrs: Attrs) => O;
   readonly kernels?: Partial<Record<BackendName, BackendKernel<I, Attrs>>>;
   /** Gradients of the differentiable inputs. Left out: the op is a constant to every gradient. */
-  readonly gradient?: (call: GradientCall<I, O, Attrs>) => { [Name in keyof I]?: Tensor | undefined };
+  readonly gradient?: (call: GradientCall<I, Returned<I, O, Passed>, Attrs>) => {
+    [Name in keyof I]?: Tensor | undefined;
+  };
   /** Outputs that the gradient needs again; the others are not kept. */
   readonly savedOutputs?: readonly (keyof O & string)[];
 }
 
-export type Op<I extends OpInputs, O extends OpOutputs, Attrs> = (inputs: I, attrs: Attrs) => O;
+export type Op<I extends OpInputs, O extends OpOutputs, Attrs, Passed extends keyof I & string = never> = (
+  inputs: I,
+  attrs: Attrs,
+) => Returned<I, O, Passed>;
 
 /** Kernels that packages above bring for ops defined below them: WGSL is theirs. By the op's name. */
 const brought = new Map<string, Partial<Record<BackendName, BackendKernel<never, never>>>>();
@@ -103,36 +122,50 @@ export function bringKernels<I extends OpInputs, Attrs>(
  * });
  * ```
  */
-export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends object>(
-  definition: OpDefinition<I, O, Attrs>,
-): Op<I, O, Attrs> {
-  const { name, outputs, optionalOutputs = [], integers = [], portable, kernels = {}, gradient } = definition;
+export function defineOp<
+  I extends OpInputs,
+  O extends OpOutputs,
+  Attrs extends object,
+  Passed extends keyof I & string = never,
+>(definition: OpDefinition<I, O, Attrs, Passed>): Op<I, O, Attrs, Passed> {
+  const { name, outputs, optionalOutputs = [], passes = [], integers = [] } = definition;
+  const { portable, kernels = {}, gradient } = definition;
   const savedOutputs = outputs.filter((output) => definition.savedOutputs?.includes(output));
-  const named = (tensors: readonly Tensor[]): O =>
-    Object.fromEntries(tensors.map((tensor, i) => [outputs[i], tensor])) as O;
+  /** What a call returns, in order: what it passes on comes first, as the last of what it makes may be left out. */
+  const returnedBy = (present: readonly string[]): readonly string[] => [
+    ...passes.filter((input) => present.includes(input)),
+    ...outputs,
+  ];
+
+  const runPortable = (inputs: I, attrs: Attrs): Tensor[] =>
+    tidy(() => {
+      const result = portable(inputs, attrs);
+      const taken = new Set<Tensor | undefined>(Object.values(inputs));
+      // The tape tells tensors apart by identity: what is passed through gets one of its own.
+      const present = outputs.filter((output) => result[output] || !optionalOutputs.includes(output));
+      return present.map((output) => {
+        const tensor = result[output] as Tensor;
+        if (taken.has(tensor)) return tensor.clone();
+        taken.add(tensor);
+        return tensor;
+      });
+    });
 
   const kernelFunc =
     (backendKernel?: BackendKernel<I, Attrs>): KernelFunc =>
-    ({ inputs, attrs, backend }) => {
-      const made = backendKernel?.({
-        op: name,
-        inputs: inputs as KernelCall<I, Attrs>['inputs'],
-        attrs: attrs as Attrs,
-        backend,
-      });
-      if (made !== undefined) return made;
-      return tidy(() => {
-        const result = portable(inputs as unknown as I, attrs as Attrs);
-        const taken = new Set(Object.values(inputs) as unknown as Tensor[]);
-        // The tape tells tensors apart by identity: what is passed through gets one of its own.
-        const present = outputs.filter((output) => result[output] || !optionalOutputs.includes(output));
-        return present.map((output) => {
-          const tensor = result[output] as Tensor;
-          if (taken.has(tensor)) return tensor.clone();
-          taken.add(tensor);
-          return tensor;
-        });
-      });
+    (call) => {
+      const inputs = call.inputs as unknown as I;
+      const attrs = call.attrs as Attrs;
+      const made =
+        backendKernel?.({
+          op: name,
+          inputs: call.inputs as KernelCall<I, Attrs>['inputs'],
+          attrs,
+          backend: call.backend,
+        }) ?? runPortable(inputs, attrs);
+      // Last, so that nothing is left behind where a form throws.
+      const passed = passes.flatMap((input) => inputs[input]?.clone() ?? []);
+      return [...passed, ...made];
     };
 
   /** tfjs saves inputs for the backward pass by name, so each set of present inputs is a kernel of its own. */
@@ -144,7 +177,7 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
     registerGradient({
       kernelName,
       inputsToSave: [...present],
-      outputsToSave: outputs.map((output) => savedOutputs.includes(output)),
+      outputsToSave: returnedBy(present).map((output) => savedOutputs.includes(output)),
       // Nodes of the tape get this op's own way to it: see below.
       gradFunc: () => ({}),
     });
@@ -154,12 +187,12 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
   const backward =
     (present: readonly string[], attrs: Attrs, { saved, outputs: made }: TapeNode): TapeNode['gradient'] =>
     (dys) => {
-      const returned = outputs.slice(0, made.length);
+      const returned = returnedBy(present).slice(0, made.length);
       const grads = gradient?.({
         inputs: Object.fromEntries(present.map((input, i) => [input, saved[i]])) as I,
         outputs: Object.fromEntries(
           saved.slice(present.length).map((tensor, i) => [savedOutputs[i], tensor]),
-        ) as O,
+        ) as Returned<I, O, Passed>,
         grads: Object.defineProperties(
           {},
           Object.fromEntries(
@@ -168,7 +201,7 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
               { enumerable: true, get: () => dys[i] ?? zerosOf(made[i] as Tensor) },
             ]),
           ),
-        ) as O,
+        ) as Returned<I, O, Passed>,
         used: new Set(returned.filter((_, i) => dys[i])),
         attrs,
       });
@@ -192,13 +225,13 @@ export function defineOp<I extends OpInputs, O extends OpOutputs, Attrs extends 
     const run = () =>
       engine().runKernel<Tensor | Tensor[]>(kernelName, given, attrs as unknown as NamedAttrMap);
     const result = gradient ? run() : noGrad(run);
-    const made = named(Array.isArray(result) ? result : [result]);
+    const tensors = Array.isArray(result) ? result : [result];
     const { activeTape } = engine().state as unknown as { readonly activeTape?: readonly TapeNode[] };
     const node = activeTape?.at(-1);
     // Not all that runs is recorded: what was recorded last may be another call.
-    if (node && node.outputs[0] === made[outputs[0] as string])
-      node.gradient = backward(present, attrs, node);
-    return made;
+    if (node && node.outputs[0] === tensors[0]) node.gradient = backward(present, attrs, node);
+    const returned = returnedBy(present);
+    return Object.fromEntries(tensors.map((tensor, i) => [returned[i], tensor])) as Returned<I, O, Passed>;
   };
 }
 

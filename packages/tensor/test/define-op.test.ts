@@ -1,4 +1,4 @@
-import { beforeAll, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import * as m from '../src/index.ts';
 import { host, leaked, onHostBackends } from './support.ts';
 
@@ -206,6 +206,80 @@ onHostBackends('defineOp', (backend) => {
       value: m.sum(op({ x: p }, {}).second) as m.Scalar,
     }))(m.tensor1d([1, 2]));
     expect(host(grads)).toEqual([29, 58]);
+  });
+
+  describe('inputs that an op passes on', () => {
+    type Inputs = { x: m.Tensor; w: m.Tensor | undefined };
+    const seen: string[][] = [];
+    const square = m.defineOp<Inputs, { y: m.Tensor; kept?: m.Tensor }, object, 'x' | 'w'>({
+      name: 'TestPasses',
+      outputs: ['y', 'kept'],
+      optionalOutputs: ['kept'],
+      savedOutputs: ['y'],
+      passes: ['x', 'w'],
+      portable: ({ x: input, w }) => ({ y: w ? m.mul(m.square(input), w) : m.square(input) }),
+      gradient: ({ inputs: { x: input, w }, outputs: { y: made }, grads, used }) => {
+        seen.push([...used]);
+        const slope = m.div(m.mul(m.mul(grads.y, made), 2), input);
+        return {
+          x: used.has('x') ? m.add(slope, grads.x) : slope,
+          w: w && m.add(m.mul(grads.y, m.square(input)), grads.w as m.Tensor),
+        };
+      },
+    });
+    const params = () => ({ x: m.tensor1d([1, 2]), w: m.tensor1d([3, 4]) });
+
+    it('are the same data, which lives on when either is disposed of', () => {
+      const given = params();
+      const { x: passed, y: made } = square({ ...given, w: undefined }, {});
+      expect(passed).not.toBe(given.x);
+      expect(passed.dataId).toBe(given.x.dataId);
+      given.x.dispose();
+      expect([host(passed), host(made)]).toEqual([
+        [1, 2],
+        [1, 4],
+      ]);
+      const kept = m.tidy(() => square({ x: passed, w: undefined }, {}).x);
+      passed.dispose();
+      expect(host(kept)).toEqual([1, 2]);
+      expect(leaked(() => square({ ...given, x: kept }, {}) as Record<string, m.Tensor>)).toBe(0);
+    });
+
+    it('come only where they were given', () => {
+      const given = params();
+      expect(Object.keys(square({ ...given, w: undefined }, {}))).toEqual(['x', 'y']);
+      expect(Object.keys(square(given, {}))).toEqual(['x', 'w', 'y']);
+    });
+
+    it.each([
+      { through: ['x', 'y'], dx: [6 + 5, 16 + 5] },
+      { through: ['y'], dx: [6, 16] },
+      { through: ['x'], dx: [5, 5] },
+    ])('bring the op the gradient of what uses them: $through', ({ through, dx }) => {
+      seen.length = 0;
+      const step = m.valueAndGrad((p: { x: m.Tensor; w: m.Tensor }) => {
+        const { x: passed, y: made } = square(p, {});
+        const parts = [
+          through.includes('x') ? m.sum(m.mul(passed, 5)) : 0,
+          through.includes('y') ? m.sum(made) : 0,
+        ];
+        return { value: m.add(...(parts as [m.Tensor, m.Tensor])) as m.Scalar };
+      });
+      const given = params();
+      const { grads } = step(given);
+      expect([host(grads.x), host(grads.w)]).toEqual([dx, through.includes('y') ? [1, 4] : [0, 0]]);
+      expect(seen).toEqual([through]);
+      expect(leaked(() => step(given) as unknown as m.TensorTree)).toBe(0);
+    });
+
+    it('keep their part of the gradient when a result takes nothing else of the op', () => {
+      const chain = m.valueAndGrad((p: m.Tensor) => {
+        const { x: first, y: made } = square({ x: p, w: undefined }, {});
+        const { x: second } = square({ x: first, w: undefined }, {});
+        return { value: m.sum(m.mul(second, made)) as m.Scalar };
+      });
+      expect(host(chain(m.tensor1d([1, 2])).grads)).toEqual([3, 12]);
+    });
   });
 
   it('may pass an input through as an output', () => {

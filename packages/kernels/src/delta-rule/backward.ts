@@ -18,7 +18,8 @@ export function deltaRuleBackward(
   const dO = layout.split(dOutput);
   const writes = layout.split(corrected);
   const states = scanStates(matMul(decay.afterToken(k), writes, true, false), decay.whole, initial);
-  const { dY, entering: dStates, final } = backwardScan(chunks, dO, reshape(dState, [layout.lanes, dk, dv]));
+  const last = dState ? reshape(dState, [layout.lanes, dk, dv]) : zeros([layout.lanes, dk, dv]);
+  const { dY, entering: dStates, final } = backwardScan(chunks, dO, last);
 
   // Three ways from a write to a read or erasure: through the states between chunks, within the chunk, and without decay:
   // to the read of the token itself, and to the erasure of the one behind where that sees the state before its decay.
@@ -63,7 +64,7 @@ export function deltaRuleBackward(
       : none(),
     erase: inputs.erase ? layout.join(dEraseKey) : none(),
     logDecay: logDecay ?? none(),
-    initialState: reshape(final, [attrs.count, heads, dk, dv]),
+    initialState: inputs.initialState ? reshape(final, [attrs.count, heads, dk, dv]) : none(),
   };
 }
 

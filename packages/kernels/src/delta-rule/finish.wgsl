@@ -1,56 +1,43 @@
-// From the gradients of y = βv and a = −β · erase to those of v, β and the erase key; where that is the write key, `writes` holds
-// what it gets as such. 16 invocations have a row.
-struct Uniforms {
-  /** Tokens times heads. */
-  rows: u32,
-  keyWidth: u32,
-  valueWidth: u32,
-  hasBeta: u32,
-  ownErase: u32,
-}
+// From the gradients of y = βv and a = −β · erase to those of v, β and the erase key, in place: in `dV` is that of y, and where the
+// erase key is the write key, in `dErase` what it gets as such. A workgroup of 256 has a chunk's head, 16 invocations a row.
+const hasBeta = 1u;
+const ownErase = 2u;
 
-const rowsAtOnce = 4u;
-var<workgroup> products: array<f32, 16 * rowsAtOnce>;
+/** Of dβ, what each of its 16 invocations has for a token: [invocation, token]. */
+var<workgroup> strengthParts: array<f32, 16 * 64>;
 
-@compute @workgroup_size(16, rowsAtOnce)
-fn main(
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
-  for (var first = group.x * rowsAtOnce; first < sizes.rows; first += groups.x * rowsAtOnce) {
-    let row = first + local.y;
-    let isRow = row < sizes.rows;
+fn finishRows(chunk: Chunk, head: u32, local: u32) {
+  let isWeighed = (sizes.extra & hasBeta) != 0;
+  let lane = local % 16;
+  for (var token = local / 16; token < chunk.tokens; token += 16) {
+    let row = (chunk.start + token) * sizes.heads + head;
     var strength = 1f;
-    if (isRow && sizes.hasBeta != 0) {
+    var part = 0f;
+    if (isWeighed) {
       strength = beta[row];
-    }
-    var product = 0f;
-    if (isRow) {
-      for (var column = 4 * local.x; column < sizes.valueWidth; column += 64) {
-        let gradient = dYAt(row, column);
+      for (var column = 4 * lane; column < sizes.valueWidth; column += 64) {
+        let gradient = dVAt(row, column);
         putDV(row, column, strength * gradient);
-        product += dot(gradient, vAt(row, column));
-      }
-      for (var column = 4 * local.x; column < sizes.keyWidth; column += 64) {
-        let gradient = -dAAt(row, column);
-        product += dot(gradient, eraseAt(row, column));
-        var sum = strength * gradient;
-        if (sizes.ownErase == 0) {
-          sum += writesAt(row, column);
-        }
-        putDErase(row, column, sum);
+        part += dot(gradient, vAt(row, column));
       }
     }
-    products[local.y * 16 + local.x] = product;
-    workgroupBarrier();
-    if (local.x == 0 && isRow) {
-      var sum = 0f;
-      for (var n = 0u; n < 16; n++) {
-        sum += products[local.y * 16 + n];
+    for (var column = 4 * lane; column < sizes.keyWidth; column += 64) {
+      let gradient = -dAAt(row, column);
+      part += dot(gradient, eraseAt(row, column));
+      var sum = strength * gradient;
+      if ((sizes.extra & ownErase) == 0) {
+        sum += dEraseAt(row, column);
       }
-      dBeta[row] = sum;
+      putDErase(row, column, sum);
     }
-    workgroupBarrier();
+    strengthParts[lane * 64 + token] = part;
+  }
+  workgroupBarrier();
+  if (isWeighed && local < chunk.tokens) {
+    var sum = 0f;
+    for (var n = 0u; n < 16; n++) {
+      sum += strengthParts[n * 64 + local];
+    }
+    dBeta[(chunk.start + local) * sizes.heads + head] = sum;
   }
 }

@@ -7,10 +7,18 @@ import { begun, fromKept, keeping } from '../gpu/scan/kept.ts';
 import { recurrent } from '../gpu/scan/low-rank/recurrent.ts';
 import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
-import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
+import {
+  gateGradient,
+  keyGradients,
+  keyScores,
+  reads,
+  scoreGradients,
+  type Finish,
+} from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates, type ForwardStates } from '../gpu/scan/low-rank/states.ts';
-import { read, rowsOf, stage, written, writtenRowsOf } from '../gpu/scan/stage.ts';
-import { chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
+import { read, rowsOf, stage, unread, written, writtenRowsOf } from '../gpu/scan/stage.ts';
+import { chunkStage, chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
+import finishAloneWgsl from './finish-alone.wgsl';
 import finishWgsl from './finish.wgsl';
 import { deltaRuleKept } from './kept.ts';
 import { isMixed, mixedForward, mixedGradient } from './mixed.ts';
@@ -19,6 +27,8 @@ import prepareWgsl from './prepare.wgsl';
 
 /** Of the stages that go by rows. */
 const MOST_WORKGROUPS = 8192;
+/** Storage buffers of the stage that makes the gates' gradient and finishes. */
+const GATES_AND_FINISH_BUFFERS = 15;
 
 type Shapes = { readonly [Name in keyof DeltaRuleInputs]: readonly number[] };
 
@@ -111,7 +121,7 @@ export const gradientPlan = ({
 }: PlanCall<DeltaRuleGradientInputs, DeltaRuleAttrs>): GpuPlan | string | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
   if (typeof sizes !== 'object') return sizes;
-  const { rows, heads, dk, dv, gate } = sizes;
+  const { heads, dk, dv, gate } = sizes;
   const { scale } = attrs;
   const none = { shape: [0] };
   const scratch = shapesOf(sizes);
@@ -124,8 +134,6 @@ export const gradientPlan = ({
     ...(gate === 'scalar' && { dLogDecay: heads }),
     ...(gate === 'vector' && { dLogDecay: heads * dk }),
   };
-  // What the write key gets as such is its gradient, unless it erases as well.
-  const dWrites = shapes.erase ? 'dK' : 'dWrites';
   const borders = { states: 'states', dStates: 'dStates' };
   const outputs = {
     dQ: { shape: shapes.q },
@@ -134,15 +142,19 @@ export const gradientPlan = ({
     dBeta: shapes.beta ? { shape: shapes.beta } : none,
     dErase: shapes.erase ? { shape: shapes.erase } : none,
     dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
-    dInitialState: { shape: shapes.dState },
+    dInitialState: shapes.initialState ? { shape: shapes.initialState } : none,
   };
-  const ending = [finish(sizes, shapes), ...clearRows(attrs, clearedWidths)];
-  const dStrength = !shapes.beta && { dStrength: { shape: [rows, heads] } };
+  const cleared = clearRows(attrs, clearedWidths);
+  const finish = finishOf(shapes);
   if (precision === 'mixed' && isMixed(sizes, shapes, attrs, device)) {
     const mixed = mixedGradient(sizes, shapes, scale);
-    const dispatches = [...mixed.dispatches, ...ending];
-    return fromKept({ outputs, scratch: { ...mixed.scratch, ...dStrength }, dispatches }, shapes);
+    // One gate a token has its gradient and the rest finished at once.
+    const ending = gate === 'scalar' ? [] : [finishAlone(sizes, finish)];
+    const dispatches = [...mixed.dispatches, ...ending, ...cleared];
+    return fromKept({ outputs, scratch: mixed.scratch, dispatches }, shapes);
   }
+  const isFinishedWithGates =
+    gate === 'scalar' && device.limits.maxStorageBuffersPerShaderStage >= GATES_AND_FINISH_BUFFERS;
   const plan = {
     outputs,
     scratch: {
@@ -155,18 +167,15 @@ export const gradientPlan = ({
       system: scratch.system(true),
       states: scratch.states,
       dStates: scratch.states,
-      last: { shape: shapes.dState },
-      dY: scratch.values,
+      ...unread,
       dA: scratch.keys,
-      ...(!shapes.erase && { dWrites: scratch.keys }),
-      ...dStrength,
       ...(gate === 'scalar' && { dots: scratch.dots }),
       ...(gate === 'vector' && { gates: scratch.gates }),
     },
     dispatches: [
       ...begun(sizes, shapes, {
-        all: () => begin(sizes, shapes, { y: 'corrected', isSolved: true, last: 'last', corrected: 'dY' }),
-        ofVectorGate: () => runningSums(sizes),
+        all: () => begin(sizes, shapes, { y: 'corrected', isSolved: true, last: undefined, corrected: 'dV' }),
+        ofVectorGate: () => [runningSums(sizes)],
       }),
       reads(sizes, {
         scores: 'scores',
@@ -183,15 +192,15 @@ export const gradientPlan = ({
         dO: 'dO',
         scores: 'scores',
         system: 'system',
-        dState: 'dState',
+        dState: shapes.dState && 'dState',
         dStates: 'dStates',
-        dInitialState: 'dInitialState',
-        dRecalled: 'dY',
+        dInitialState: shapes.initialState && 'dInitialState',
+        dRecalled: 'dV',
         scale,
       }),
       ...scoreGradients(sizes, {
         dO: 'dO',
-        dRecalled: 'dY',
+        dRecalled: 'dV',
         corrected: 'corrected',
         v: undefined,
         dScores: 'dScores',
@@ -199,11 +208,11 @@ export const gradientPlan = ({
       ...keyGradients(sizes, {
         keys,
         dO: 'dO',
-        dRecalled: 'dY',
+        dRecalled: 'dV',
         corrected: 'corrected',
         ...borders,
         dScores: 'dScores',
-        gradients: { q: 'dQ', a: 'dA', b: dWrites },
+        gradients: { q: 'dQ', a: 'dA', b: 'dK' },
         scale,
       }),
       ...gateGradient(sizes, {
@@ -212,8 +221,10 @@ export const gradientPlan = ({
         ...borders,
         dLogDecay: 'dLogDecay',
         scale,
+        finish: isFinishedWithGates ? finish : undefined,
       }),
-      ...ending,
+      ...(isFinishedWithGates ? [] : [finishAlone(sizes, finish)]),
+      ...cleared,
     ],
   };
   return fromKept(plan, shapes);
@@ -240,8 +251,6 @@ const begin = (
   }),
 ];
 
-const isAligned = ({ dk, dv }: LowRankSizes): boolean => dk % 4 === 0 && dv % 4 === 0;
-
 /** `a` and `y`: see prepare.wgsl. */
 const prepare = (sizes: LowRankSizes, { beta, erase }: Shapes): GpuDispatch => {
   const { rows, heads, dk, dv } = sizes;
@@ -258,36 +267,35 @@ const prepare = (sizes: LowRankSizes, { beta, erase }: Shapes): GpuDispatch => {
     uniforms: [u32(rows * heads), u32(dk), u32(dv), u32(Number(beta !== undefined))],
     constants: {},
     workgroups: [Math.min(rows * heads, MOST_WORKGROUPS)],
-    aligned: isAligned(sizes),
+    aligned: dk % 4 === 0 && dv % 4 === 0,
   });
 };
 
 /** Gradients of v, β and the erase key: see finish.wgsl. */
-const finish = (sizes: LowRankSizes, { beta, erase }: Shapes): GpuDispatch => {
-  const { rows, heads, dk, dv } = sizes;
-  return stage({
-    name: 'DeltaRule finish',
-    parts: [finishWgsl],
-    bindings: {
-      dY: rowsOf('dY', 'valueWidth'),
-      v: rowsOf('v', 'valueWidth'),
-      dA: rowsOf('dA', 'keyWidth'),
-      erase: rowsOf(erase ? 'erase' : 'k', 'keyWidth'),
-      writes: rowsOf(erase ? 'dA' : 'dWrites', 'keyWidth'),
-      beta: read(beta ? 'beta' : 'k'),
-      dV: writtenRowsOf('dV', 'valueWidth'),
-      dErase: writtenRowsOf(erase ? 'dErase' : 'dK', 'keyWidth'),
-      dBeta: written(beta ? 'dBeta' : 'dStrength'),
+const finishOf = ({ beta, erase }: Shapes): Finish => ({
+  name: 'DeltaRule finish',
+  wgsl: finishWgsl,
+  bindings: {
+    v: rowsOf('v', 'valueWidth'),
+    dA: rowsOf('dA', 'keyWidth'),
+    erase: rowsOf(erase ? 'erase' : 'k', 'keyWidth'),
+    beta: read(beta ? 'beta' : 'k'),
+    dV: writtenRowsOf('dV', 'valueWidth'),
+    dErase: writtenRowsOf(erase ? 'dErase' : 'dK', 'keyWidth'),
+    dBeta: written(beta ? 'dBeta' : 'unread'),
+  },
+  extra: Number(beta !== undefined) + 2 * Number(erase !== undefined),
+});
+
+const finishAlone = (sizes: LowRankSizes, { name, wgsl, bindings, extra }: Finish): GpuDispatch =>
+  // Nothing is decayed, so there is one pipeline for all gates.
+  chunkStage(
+    { ...sizes, gate: 'none' },
+    {
+      name,
+      parts: [wgsl, finishAloneWgsl],
+      bindings,
+      told: { extra },
+      workgroups: [1, sizes.heads, sizes.chunks],
     },
-    uniforms: [
-      u32(rows * heads),
-      u32(dk),
-      u32(dv),
-      u32(Number(beta !== undefined)),
-      u32(Number(erase !== undefined)),
-    ],
-    constants: {},
-    workgroups: [Math.min(Math.ceil((rows * heads) / 4), MOST_WORKGROUPS)],
-    aligned: isAligned(sizes),
-  });
-};
+  );

@@ -1,5 +1,6 @@
 // The delta rule in chunks on matrix units: the stages of gpu/scan/low-rank/mixed.ts and gpu/scan/mixed.ts.
 import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
+import { subgroupsHeading } from '../gpu/matrix-units.ts';
 import { begun } from '../gpu/scan/kept.ts';
 import {
   isForMixedLowRank,
@@ -11,6 +12,7 @@ import {
 import { FEW_TOKENS } from '../gpu/scan/low-rank/recurrent.ts';
 import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import {
+  gateBindings,
   mixedGateGradient,
   mixedPull,
   mixedReads,
@@ -20,7 +22,18 @@ import {
   mixedVector,
   mixedVectorScratch,
 } from '../gpu/scan/mixed.ts';
-import { chunkTable, scoresOf, tableScratch, type Border, type ScanSizes } from '../gpu/scan/stages.ts';
+import passingWgsl from '../gpu/scan/passing.wgsl';
+import { read, unread, written } from '../gpu/scan/stage.ts';
+import {
+  chunkStage,
+  chunkTable,
+  scoresOf,
+  tableScratch,
+  type Border,
+  type ScanSizes,
+} from '../gpu/scan/stages.ts';
+import tokenGatesWgsl from '../gpu/scan/token-gates.wgsl';
+import finishGatedWgsl from './finish-gated.wgsl';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleInputs } from './op.ts';
 
 type Shapes<I = DeltaRuleInputs> = { readonly [Name in keyof I]: readonly number[] };
@@ -108,11 +121,9 @@ export const mixedGradient = (
     scratch: {
       ...scratch,
       ...mixedStatesScratch(sizes, 'dStates'),
-      last: { shape: shapes.dState },
+      ...unread,
       dWritten: { shape: shapes.v },
-      dY: { shape: shapes.v },
       dA: { shape: shapes.k },
-      dWrites: { shape: shapes.k },
       ...(gate === 'vector' && { dScores: scoresOf(sizes), dKeyScores: scoresOf(sizes) }),
     },
     dispatches: [
@@ -125,7 +136,7 @@ export const mixedGradient = (
             y: 'corrected',
             initial,
             states: 'states',
-            last: 'last',
+            last: undefined,
             to: 'end',
             scale: 1,
           }),
@@ -144,20 +155,22 @@ export const mixedGradient = (
       }),
       mixedSolve(sizes, { ...common, ...keys, y: 'dWritten', reads: { q: keys.q, dO: 'dO', scale } }),
       ...mixedLowRankStates(sizes, {
-        initial: 'dState',
+        initial: shapes.dState && 'dState',
         states: 'dStates',
-        last: 'dInitialState',
+        last: initial && 'dInitialState',
         turned: true,
       }),
-      mixedRecall(sizes, { ...common, x: keys.writes, w: 'dWritten', states: 'dStates', z: 'dY' }),
+      mixedRecall(sizes, { ...common, x: keys.writes, w: 'dWritten', states: 'dStates', z: 'dV' }),
       ...keyGradients(sizes, common.beta, scale),
-      ...mixedGateGradient(sizes, {
-        name: `DeltaRule${common.beta ? ' with strengths' : ''}`,
-        flow: FLOW.replace('BETA', common.beta ? 'beta[row]' : '1'),
-        of: ['q', 'k', 'dQ', 'dA', 'dWrites'],
-        ...(common.beta && { ofRows: { beta: common.beta } }),
-        initial,
-      }),
+      ...(gate === 'scalar'
+        ? [finishGated(sizes, { beta: common.beta, initial })]
+        : mixedGateGradient(sizes, {
+            name: `DeltaRule${common.beta ? ' with strengths' : ''}`,
+            flow: FLOW.replace('BETA', common.beta ? 'beta[row]' : '1'),
+            of: ['q', 'k', 'dQ', 'dA', 'dK'],
+            ...(common.beta && { ofRows: { beta: common.beta } }),
+            initial,
+          })),
     ],
   };
 };
@@ -178,18 +191,18 @@ interface KeyGradient {
   readonly adds?: boolean;
 }
 
-/** dQ; dA of keys that recall, times −β; dWrites of those that write, from queries and from what is recalled. */
+/** dQ; dA of keys that recall, times −β; dK, as yet of those that write, from queries and from what is recalled. */
 function keyGradients(sizes: ScanSizes, beta: string | undefined, scale: number): GpuDispatch[] {
   const reading = { y: 'corrected', w: 'k', to: 'start', states: 'states' } as const;
-  const writing = { x: 'corrected', z: 'dWrites', to: 'end' } as const;
+  const writing = { x: 'corrected', z: 'dK', to: 'end' } as const;
   const all: readonly KeyGradient[] = [
     { ...reading, x: 'dO', z: 'dQ', scale, dScores: 'dScores' },
-    { ...reading, x: 'dY', z: 'dA', scale: 1, dScores: 'dKeyScores', strict: true },
+    { ...reading, x: 'dV', z: 'dA', scale: 1, dScores: 'dKeyScores', strict: true },
     { ...writing, y: 'dO', w: 'q', scale, dScores: 'dScores', states: 'dStates' },
     // Keys that recall are −β k.
     {
       ...writing,
-      y: 'dY',
+      y: 'dV',
       w: 'k',
       dScores: 'dKeyScores',
       strict: true,
@@ -216,15 +229,40 @@ function keyGradients(sizes: ScanSizes, beta: string | undefined, scale: number)
   if (!isVector) return products;
   return [
     ...products,
-    mixedScores(sizes, { x: { dO: 'dScores', dY: 'dKeyScores' }, y: 'corrected', width: sizes.dv }),
+    mixedScores(sizes, { x: { dO: 'dScores', dV: 'dKeyScores' }, y: 'corrected', width: sizes.dv }),
     ...all.map(({ w, z, to, scale: ofScores, dScores, strict, strengths, adds }) =>
       mixedPull(sizes, { scores: dScores, y: w, z, to, scale: ofScores, strict, strengths, adds }),
     ),
   ];
 }
 
+/** See finish-gated.wgsl. */
+const finishGated = (
+  sizes: ScanSizes,
+  { beta, initial }: { readonly beta: string | undefined; readonly initial: string | undefined },
+): GpuDispatch =>
+  chunkStage(sizes, {
+    name: 'DeltaRule finish gated',
+    heading: subgroupsHeading,
+    parts: [passingWgsl, tokenGatesWgsl, finishGatedWgsl],
+    bindings: {
+      ...gateBindings(initial),
+      q: read('q', 'vec4f'),
+      dQ: read('dQ', 'vec4f'),
+      k: read('k', 'vec4f'),
+      dA: read('dA', 'vec4f'),
+      dK: written('dK', 'vec4f'),
+      v: read('v', 'vec4f'),
+      dV: written('dV', 'vec4f'),
+      beta: read(beta ?? 'k'),
+      dBeta: written(beta ? 'dBeta' : 'unread'),
+    },
+    told: { extra: Number(initial !== undefined) + 2 * Number(beta !== undefined) },
+    workgroups: [1, sizes.heads, sizes.chunks],
+  });
+
 /** Queries read, keys read as −β k, and write. */
 const FLOW = `
 fn flowOf(row: u32, at: u32) -> ELEMENT {
-  return q[at] * dQ[at] - k[at] * (BETA * dA[at] + dWrites[at]);
+  return q[at] * dQ[at] - k[at] * (BETA * dA[at] + dK[at]);
 }`;

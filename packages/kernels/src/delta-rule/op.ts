@@ -26,10 +26,11 @@ export type DeltaRuleAttrs = ScanAttrs & { readonly eraseBeforeDecay: boolean };
 /** `corrected` [N, H, dv] is v̂, what was really written: the gradient starts from it. */
 export type DeltaRuleOutputs = { o: Tensor; state: Tensor; corrected: Tensor };
 
+/** Without a gradient of the final state where nothing depends on it. */
 export type DeltaRuleGradientInputs = DeltaRuleInputs &
-  DeltaRuleKept & { corrected: Tensor; dO: Tensor; dState: Tensor };
+  DeltaRuleKept & { corrected: Tensor; dO: Tensor; dState?: Tensor | undefined };
 
-/** In the shapes of the inputs; [0] for those that are absent, but for the initial state. */
+/** In the shapes of the inputs; [0] for those that are absent. */
 export type DeltaRuleGradients = {
   q: Tensor;
   k: Tensor;
@@ -57,6 +58,8 @@ export const deltaRuleOp = defineOp<DeltaRuleInputs, DeltaRuleOutputs & DeltaRul
   portable: (inputs, attrs) =>
     portableForm(attrs) === 'chunk' ? deltaRuleChunk(inputs, attrs) : deltaRuleRecurrent(inputs, attrs),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
-  gradient: ({ inputs, outputs: { corrected, ...kept }, grads, attrs }) =>
-    deltaRuleGradientOp({ ...inputs, ...keptOf(kept), corrected, dO: grads.o, dState: grads.state }, attrs),
+  gradient: ({ inputs, outputs: { corrected, ...kept }, grads, used, attrs }) => {
+    const dState = used.has('state') ? grads.state : undefined;
+    return deltaRuleGradientOp({ ...inputs, ...keptOf(kept), corrected, dO: grads.o, dState }, attrs);
+  },
 });

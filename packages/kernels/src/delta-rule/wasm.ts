@@ -41,10 +41,12 @@ export const forwardKernel = wasmKernel<DeltaRuleInputs, DeltaRuleAttrs>({
 });
 
 export const gradientKernel = wasmKernel<DeltaRuleGradientInputs, DeltaRuleAttrs>({
-  outputs: ({ q, k, v, beta, erase, logDecay, dState }, { form }) =>
+  outputs: ({ q, k, v, beta, erase, logDecay, initialState }, { form }) =>
     form
       ? undefined
-      : [q, k, v, beta ?? none, erase ?? none, logDecay ?? none, dState].map(({ shape }) => ({ shape })),
+      : [q, k, v, beta ?? none, erase ?? none, logDecay ?? none, initialState ?? none].map(({ shape }) => ({
+          shape,
+        })),
   run: ({ exports, inputs, outputs, shapes, attrs, scratch }) => {
     const { heads, dk, dv, gates } = scanWidths(shapes);
     const { q, k, v, beta, erase, logDecay, initialState, starts, lengths, corrected, dO, dState } = inputs;

@@ -17,7 +17,7 @@ export function diagonalDecayBackward(
   const [, heads, dk] = inputs.q.shape as [number, number, number];
   const dv = inputs.v.shape[2] as number;
   const dO = layout.split(dOutput);
-  const dFinal = reshape(dState, [layout.lanes, dk, dv]);
+  const dFinal = dState ? reshape(dState, [layout.lanes, dk, dv]) : zeros([layout.lanes, dk, dv]);
   const dStates = scanStates(matMul(toQuery(q), dO, true, false), decay.whole, dFinal, { reverse: true });
 
   // Three ways from a write to a read: through the states between chunks, within the chunk, and at the token itself.
@@ -49,6 +49,6 @@ export function diagonalDecayBackward(
     v: layout.join(add(dV, mul(ownScore, dO))),
     logDecay: logDecay ?? zeros([0]),
     bonus: bonus ? dBonus() : zeros([0]),
-    initialState: reshape(dStates.final, [attrs.count, heads, dk, dv]),
+    initialState: inputs.initialState ? reshape(dStates.final, [attrs.count, heads, dk, dv]) : zeros([0]),
   };
 }

@@ -5,7 +5,7 @@ import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
 import { begun, fromKept, keeping } from '../gpu/scan/kept.ts';
 import { segmentsOf } from '../gpu/scan/segments.ts';
-import { read, rowsOf, stage, written } from '../gpu/scan/stage.ts';
+import { read, rowsOf, stage, unread, written } from '../gpu/scan/stage.ts';
 import {
   chunkStage,
   chunkTable,
@@ -140,7 +140,7 @@ export const gradientPlan = ({
     dV: { shape: shapes.v },
     dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
     dBonus: shapes.bonus ? { shape: shapes.bonus } : none,
-    dInitialState: { shape: shapes.dState },
+    dInitialState: shapes.initialState ? { shape: shapes.initialState } : none,
   };
   const cleared = clearRows(attrs, clearedWidths);
   if (precision === 'mixed' && isMixed(sizes, attrs, device)) {
@@ -154,7 +154,7 @@ export const gradientPlan = ({
       ...decayedScratch(sizes, shapes),
       states: borders,
       dStates: borders,
-      last: { shape: shapes.dState },
+      ...unread,
       scores: pairs,
       dScores: pairs,
       ...(gate === 'scalar' && { dots: { shape: [2, tilesOf(dk), rows, heads] } }),
@@ -163,15 +163,15 @@ export const gradientPlan = ({
     },
     dispatches: [
       ...begun(sizes, shapes, {
-        all: () => [...forwardStates(sizes, shapes, 'last'), readScores(sizes, shapes)],
+        all: () => [...forwardStates(sizes, shapes, undefined), readScores(sizes, shapes)],
         ofVectorGate: () => [vectorDecay(sizes)],
       }),
       ...states(sizes, {
         x: readQueries(sizes),
         y: 'dO',
-        initial: 'dState',
+        initial: shapes.dState && 'dState',
         states: 'dStates',
-        last: 'dInitialState',
+        last: shapes.initialState && 'dInitialState',
         to: 'start',
         scale,
       }),
@@ -200,7 +200,11 @@ export const gradientKernel = gpuKernel<DiagonalDecayGradientInputs, ScanAttrs>(
 const statesOf = ({ chunks, heads, dk, dv }: ScanSizes) => ({ shape: [chunks, heads, dk, dv] });
 
 /** The chunks, and in `states` the state that enters each. */
-const forwardStates = (sizes: ScanSizes, { initialState }: Shapes, last: string): GpuDispatch[] => [
+const forwardStates = (
+  sizes: ScanSizes,
+  { initialState }: Shapes,
+  last: string | undefined,
+): GpuDispatch[] => [
   ...(sizes.gate === 'vector'
     ? [...chunkTable({ ...sizes, gate: 'none' }), vectorDecay(sizes)]
     : chunkTable(sizes)),

@@ -12,6 +12,7 @@ import {
   mixedVector,
   mixedVectorScratch,
 } from '../gpu/scan/mixed.ts';
+import { unread } from '../gpu/scan/stage.ts';
 import { chunkTable, scoresOf, tableScratch, type Border, type ScanSizes } from '../gpu/scan/stages.ts';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import { FEW_TOKENS } from './stages.ts';
@@ -26,7 +27,7 @@ export const isMixed = (
 ): boolean => maxLength > FEW_TOKENS && scale !== 0 && !sizes.before && isForMixed(sizes, device);
 
 /** What both directions begin with. */
-const begin = (sizes: ScanSizes, { k, initialState }: Shapes, last: string) => {
+const begin = (sizes: ScanSizes, { k, initialState }: Shapes, last: string | undefined) => {
   const isVector = sizes.gate === 'vector';
   const writtenKeys = isVector ? 'writtenK' : 'k';
   return {
@@ -74,13 +75,13 @@ export const mixedGradient = (
   scale: number,
 ): Part => {
   const { gate } = sizes;
-  const { readQueries, writtenKeys, scratch, dispatches } = begin(sizes, shapes, 'last');
+  const { readQueries, writtenKeys, scratch, dispatches } = begin(sizes, shapes, undefined);
   const isVector = gate === 'vector';
   return {
     scratch: {
       ...scratch,
       ...mixedStatesScratch(sizes, 'dStates'),
-      last: { shape: shapes.dState },
+      ...unread,
       ...(isVector && { dScores: scoresOf(sizes) }),
     },
     dispatches: [
@@ -88,9 +89,9 @@ export const mixedGradient = (
       ...mixedStates(sizes, {
         x: readQueries,
         y: 'dO',
-        initial: 'dState',
+        initial: shapes.dState && 'dState',
         states: 'dStates',
-        last: 'dInitialState',
+        last: shapes.initialState && 'dInitialState',
         to: 'start',
         scale,
       }),

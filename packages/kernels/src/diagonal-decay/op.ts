@@ -21,9 +21,11 @@ export type DiagonalDecayInputs = {
 
 export type DiagonalDecayOutputs = { o: Tensor; state: Tensor };
 
-export type DiagonalDecayGradientInputs = DiagonalDecayInputs & Kept & { dO: Tensor; dState: Tensor };
+/** Without a gradient of the final state where nothing depends on it. */
+export type DiagonalDecayGradientInputs = DiagonalDecayInputs &
+  Kept & { dO: Tensor; dState?: Tensor | undefined };
 
-/** In the shapes of the inputs; [0] for the logDecay and bonus that are absent. */
+/** In the shapes of the inputs; [0] for those that are absent. */
 export type DiagonalDecayGradients = {
   q: Tensor;
   k: Tensor;
@@ -56,6 +58,8 @@ export const diagonalDecayOp = defineOp<DiagonalDecayInputs, DiagonalDecayOutput
       ? diagonalDecayChunk(inputs, attrs)
       : diagonalDecayRecurrent(inputs, attrs),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
-  gradient: ({ inputs, outputs, grads, attrs }) =>
-    diagonalDecayGradientOp({ ...inputs, ...keptOf(outputs), dO: grads.o, dState: grads.state }, attrs),
+  gradient: ({ inputs, outputs, grads, used, attrs }) => {
+    const dState = used.has('state') ? grads.state : undefined;
+    return diagonalDecayGradientOp({ ...inputs, ...keptOf(outputs), dO: grads.o, dState }, attrs);
+  },
 });

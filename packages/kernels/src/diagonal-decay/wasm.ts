@@ -39,8 +39,10 @@ export const forwardKernel = wasmKernel<DiagonalDecayInputs, ScanAttrs>({
 });
 
 export const gradientKernel = wasmKernel<DiagonalDecayGradientInputs, ScanAttrs>({
-  outputs: ({ q, k, v, logDecay, bonus, dState }, { form }) =>
-    form ? undefined : [q, k, v, logDecay ?? none, bonus ?? none, dState].map(({ shape }) => ({ shape })),
+  outputs: ({ q, k, v, logDecay, bonus, initialState }, { form }) =>
+    form
+      ? undefined
+      : [q, k, v, logDecay ?? none, bonus ?? none, initialState ?? none].map(({ shape }) => ({ shape })),
   run: ({ exports, inputs, outputs, shapes, attrs: { rows, count, maxLength, scale }, scratch }) => {
     const { heads, dk, dv, gates } = scanWidths(shapes);
     const { q, k, v, logDecay, bonus, initialState, starts, lengths, dO, dState } = inputs;

@@ -20,7 +20,7 @@ export function diagonalPlusLowRankBackward(
   const recalled = layout.split(recalledRows);
   const written = (keys: Tensor, values: Tensor) => matMul(decay.afterToken(keys), values, true, false);
   const states = scanStates(add(written(k, v), written(b, recalled)), decay.whole, initial);
-  const last = reshape(dState, [layout.lanes, dk, dv]);
+  const last = dState ? reshape(dState, [layout.lanes, dk, dv]) : zeros([layout.lanes, dk, dv]);
   const { dRecalled, entering: dStates, final } = backwardScan(chunks, dO, last);
 
   // Three ways from a write to a read or recall: through the states between chunks, within the chunk from
@@ -75,7 +75,7 @@ export function diagonalPlusLowRankBackward(
     a: layout.join(add(byState.a, earlier(withinChunk(byToken.next)))),
     b: layout.join(add(byState.b, withinChunk(byToken.b))),
     logDecay: logDecay ?? zeros([0]),
-    initialState: reshape(final, [attrs.count, heads, dk, dv]),
+    initialState: inputs.initialState ? reshape(final, [attrs.count, heads, dk, dv]) : zeros([0]),
   };
 }
 

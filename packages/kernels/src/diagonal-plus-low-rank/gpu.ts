@@ -8,6 +8,7 @@ import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
+import { unread } from '../gpu/scan/stage.ts';
 import { chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
 import { keptNames } from '../portable/kept.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
@@ -118,6 +119,7 @@ export const gradientPlan = ({
   if (typeof sizes !== 'object') return sizes;
   const { heads, dk, dv, gate } = sizes;
   const { scale } = attrs;
+  const none = { shape: [0] };
   const scratch = shapesOf(sizes);
   const clearedWidths = {
     dQ: heads * dk,
@@ -136,8 +138,8 @@ export const gradientPlan = ({
       dV: { shape: shapes.v },
       dA: { shape: shapes.a },
       dB: { shape: shapes.b },
-      dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : { shape: [0] },
-      dInitialState: { shape: shapes.dState },
+      dLogDecay: shapes.logDecay ? { shape: shapes.logDecay } : none,
+      dInitialState: shapes.initialState ? { shape: shapes.initialState } : none,
     },
     scratch: {
       ...tableScratch(sizes),
@@ -146,7 +148,7 @@ export const gradientPlan = ({
       scores: scratch.planes,
       system: scratch.system(true),
       states: scratch.states,
-      last: { shape: shapes.dState },
+      ...unread,
       dScores: scratch.planes,
       dStates: scratch.states,
       dRecalled: scratch.values,
@@ -167,11 +169,11 @@ export const gradientPlan = ({
             system: 'system',
             initial: shapes.initialState && 'initialState',
             states: 'states',
-            last: 'last',
+            last: undefined,
             corrected: 'dRecalled',
           }),
         ],
-        ofVectorGate: () => runningSums(sizes),
+        ofVectorGate: () => [runningSums(sizes)],
       }),
       reads(sizes, {
         scores: 'scores',
@@ -188,9 +190,9 @@ export const gradientPlan = ({
         dO: 'dO',
         scores: 'scores',
         system: 'system',
-        dState: 'dState',
+        dState: shapes.dState && 'dState',
         dStates: 'dStates',
-        dInitialState: 'dInitialState',
+        dInitialState: shapes.initialState && 'dInitialState',
         dRecalled: 'dRecalled',
         scale,
       }),

@@ -24,10 +24,11 @@ export type DiagonalPlusLowRankInputs = {
 /** `recalled` [N, H, dv] is v̂ = Sᵀa, of the state before the token: the gradient starts from it. */
 export type DiagonalPlusLowRankOutputs = { o: Tensor; state: Tensor; recalled: Tensor };
 
+/** Without a gradient of the final state where nothing depends on it. */
 export type DiagonalPlusLowRankGradientInputs = DiagonalPlusLowRankInputs &
-  Kept & { recalled: Tensor; dO: Tensor; dState: Tensor };
+  Kept & { recalled: Tensor; dO: Tensor; dState?: Tensor | undefined };
 
-/** In the shapes of the inputs; [0] for a log decay that is absent. */
+/** In the shapes of the inputs; [0] for those that are absent. */
 export type DiagonalPlusLowRankGradients = {
   q: Tensor;
   k: Tensor;
@@ -65,9 +66,11 @@ export const diagonalPlusLowRankOp = defineOp<
       ? diagonalPlusLowRankChunk(inputs, attrs)
       : diagonalPlusLowRankRecurrent(inputs, attrs),
   kernels: { ...wasm.forwardKernel, ...gpu.forwardKernel },
-  gradient: ({ inputs, outputs: { recalled, ...kept }, grads, attrs }) =>
-    diagonalPlusLowRankGradientOp(
-      { ...inputs, ...keptOf(kept), recalled, dO: grads.o, dState: grads.state },
+  gradient: ({ inputs, outputs: { recalled, ...kept }, grads, used, attrs }) => {
+    const dState = used.has('state') ? grads.state : undefined;
+    return diagonalPlusLowRankGradientOp(
+      { ...inputs, ...keptOf(kept), recalled, dO: grads.o, dState },
       attrs,
-    ),
+    );
+  },
 });

@@ -41,8 +41,10 @@ export const forwardKernel = wasmKernel<DiagonalPlusLowRankInputs, ScanAttrs>({
 });
 
 export const gradientKernel = wasmKernel<DiagonalPlusLowRankGradientInputs, ScanAttrs>({
-  outputs: ({ q, k, v, a, b, logDecay, dState }, { form }) =>
-    form ? undefined : [q, k, v, a, b, logDecay ?? none, dState].map(({ shape }) => ({ shape })),
+  outputs: ({ q, k, v, a, b, logDecay, initialState }, { form }) =>
+    form
+      ? undefined
+      : [q, k, v, a, b, logDecay ?? none, initialState ?? none].map(({ shape }) => ({ shape })),
   run: ({ exports, inputs, outputs, shapes, attrs, scratch }) => {
     const { heads, dk, dv, gates } = scanWidths(shapes);
     const { q, k, v, a, b, logDecay, initialState, starts, lengths, recalled, dO, dState } = inputs;

@@ -1,6 +1,6 @@
 // Plans that have been made, kept by what they were made for: a model asks for the same ones in every step, and to make one takes
 // longer than to record it.
-import { checkTensorFits, sizeOf, type TensorInfo } from '@mnemix/tensor';
+import { checkTensorFits, MnemixError, sizeOf, type TensorInfo } from '@mnemix/tensor';
 import { obstacleTo } from './fallback.ts';
 import type { GpuDispatch, GpuPlan } from './kernel.ts';
 import { pipelineOf, type Compiled } from './pipelines.ts';
@@ -43,7 +43,21 @@ export function prepare(
   for (const [name, { shape }] of [...given, ...Object.entries(plan.outputs)]) {
     checkTensorFits(device, op, name, shape);
   }
+  checkNames(op, given, plan);
   return { plan, steps: plan.dispatches.map((dispatch) => ({ ...dispatch })) };
+}
+
+/** A dispatch knows tensors by their names: what is made under the name of an input would be read in its place. */
+function checkNames(op: string, given: Shapes, { outputs, scratch }: GpuPlan): void {
+  const inputs = new Set(given.map(([name]) => name));
+  const name = Object.keys({ ...outputs, ...scratch }).find((made) => inputs.has(made));
+  if (name === undefined) return;
+  throw new MnemixError({
+    code: 'kernel',
+    where: op,
+    message: `its plan for WebGPU makes a tensor ${name}, and that is the name of an input.`,
+    fix: 'Give it a name of its own in the plan.',
+  });
 }
 
 /** The pipelines of all steps, before anything is dispatched: one that is known to be invalid throws. */

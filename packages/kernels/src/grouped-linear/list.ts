@@ -2,31 +2,31 @@
 import { defineOp, reshape, type Tensor } from '@mnemix/tensor';
 import { byCount } from '../by-count.ts';
 import { joinRows } from '../join-rows/index.ts';
-import { namesOf, type Parts } from '../join-rows/parts.ts';
-import { partsOf, weightsOf } from '../join-rows/weights.ts';
+import type { Parts } from '../join-rows/parts.ts';
+import { gradientNames, ofParts, partsOf, weightsOf } from '../join-rows/weights.ts';
 import { sequenceTensors } from '../portable/chunk-layout.ts';
 import type { Sequences } from '../sequences.ts';
-import { splitMap } from '../split-columns/index.ts';
+import { splitMap, withWhole, type ColumnsAttrs, type Slopes } from '../split-columns/index.ts';
 import * as gpu from './gpu.ts';
 import * as portable from './portable.ts';
 
 type Inputs = portable.ListInputs;
 
+const outputsOfBackward = (count: number): string[] => ['dx', ...gradientNames(count), 'dBias'];
+
 const backwardOp = byCount((count) =>
   defineOp<portable.ListBackwardInputs, Parts, object>({
     name: `GroupedLinearOfListBackward${count}`,
-    outputs: ['dx', ...namesOf(count), 'dBias'],
+    outputs: outputsOfBackward(count),
     integers: sequenceTensors,
     portable: portable.backwardOfList,
     kernels: gpu.backwardOfList,
   }),
 );
 
-function gradients(inputs: Inputs, dy: Tensor) {
-  const count = Object.keys(partsOf(inputs)).length;
-  const { dx, dBias, ...parts } = backwardOp(count)({ ...inputs, dy }, {});
-  return { ...parts, x: dx, bias: dBias };
-}
+const countOf = (inputs: Inputs): number => Object.keys(partsOf(inputs)).length;
+
+const gradientsOf = (made: Parts) => ({ x: made['dx'], bias: made['dBias'], ...ofParts(made) });
 
 const forwardOp = defineOp<Inputs, { y: Tensor }, object>({
   name: 'GroupedLinearOfList',
@@ -34,15 +34,26 @@ const forwardOp = defineOp<Inputs, { y: Tensor }, object>({
   integers: sequenceTensors,
   portable: portable.forwardOfList,
   kernels: gpu.forwardOfList,
-  gradient: ({ inputs, grads }) => gradients(inputs, grads.y),
+  gradient: ({ inputs, grads }) => gradientsOf(backwardOp(countOf(inputs))({ ...inputs, dy: grads.y }, {})),
 });
 
+const columnsBackwardOp = byCount((count) =>
+  defineOp<Inputs & Slopes, Parts, ColumnsAttrs>({
+    name: `GroupedLinearsBackward${count}`,
+    outputs: outputsOfBackward(count),
+    integers: sequenceTensors,
+    portable: (inputs, attrs) => backwardOp(count)(withWhole<Inputs>(inputs, attrs), {}),
+    kernels: gpu.backwardOfColumns,
+  }),
+);
+
 /** The map with its columns taken apart. */
-export const splitOp = splitMap<Inputs>({
+export const columnsOp = splitMap<Inputs>({
   name: 'GroupedLinears',
   integers: sequenceTensors,
   forward: (inputs) => forwardOp(inputs, {}).y,
-  gradient: gradients,
+  gradient: (inputs, attrs) => gradientsOf(columnsBackwardOp(countOf(inputs))(inputs, attrs)),
+  kernels: gpu.forwardOfColumns,
 });
 
 /** What the groups have of one map. */
@@ -67,7 +78,7 @@ export function mapsOfLists(x: Tensor, layers: readonly GroupedLayer[], groups: 
     rowSequence,
   };
   return Object.values(
-    splitOp(inputs, { widths: layers.map(({ weights }) => weights[0]?.shape[0] as number) }),
+    columnsOp(inputs, { widths: layers.map(({ weights }) => weights[0]?.shape[0] as number) }),
   );
 }
 

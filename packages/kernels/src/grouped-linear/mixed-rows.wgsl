@@ -4,7 +4,7 @@
 fn begin(group: vec3u, local: u32) -> Part {
   let own = takeTile(group.z, tileRows);
   let column0 = group.x * tileColumns;
-  clearUnused(tileRows, column0, column0 + tileColumns, local, invocations);
+  clearUnused(tileRows, column0, min(column0 + tileColumns, sizes.columns), local, invocations);
   return Part(
     own.start * sizes.strideA,
     startOfWeight(own.group, column0),

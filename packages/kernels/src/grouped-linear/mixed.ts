@@ -3,13 +3,22 @@
 import type { GpuDispatch, GpuKernel } from '../gpu/kernel.ts';
 import { u32 } from '../gpu/kernel.ts';
 import { matrixHeading, SUBGROUP, subgroupsHeading } from '../gpu/matrix-units.ts';
+import { accessOf, bindingsWgsl, type Bindings } from '../mat-mul/bindings.ts';
 import { ENOUGH_WORKGROUPS, FEW_PRODUCTS, kernelOf } from '../mat-mul/gpu.ts';
 import { columnsOf, rowsOf, type MixedTile } from '../mat-mul/mixed.ts';
-import { packedOf, packRows, scalesOf, strideOf, type Part } from '../mat-mul/pack-rows.ts';
+import {
+  canPackColumns,
+  packedOf,
+  packRows,
+  scalesOf,
+  strideOf,
+  type Operand,
+  type Part,
+} from '../mat-mul/pack-rows.ts';
 import mixedRowsWgsl from './mixed-rows.wgsl';
 import { bytesOfMixed, mixedHeadingWgsl, mixedProductWgsl, type InnerLast } from './mixed-wgsl.ts';
 import mixedWeightGradientWgsl from './mixed-weight-gradient.wgsl';
-import { biasWgsl, bindingsWgsl, putWgsl, type Bindings } from './products.ts';
+import { biasWgsl, buffersOfY, putRowsWgsl, tensorsOfY, type Widths } from './write-wgsl.ts';
 import rowsWgsl from './rows.wgsl';
 import { mostTiles, partRows, type Sizes } from './sizes.ts';
 import type { Sum } from './sum-tiles.ts';
@@ -32,6 +41,16 @@ const FORWARD: InnerLast = { a: true, b: true };
 const ROWS_GRADIENT: InnerLast = { a: true, b: false };
 const WEIGHT_GRADIENT: InnerLast = { a: false, b: false };
 
+/** The gradient of the outputs as what is packed. */
+export const operandOfDy = (rows: number, outputs: number, widths: Widths): Operand =>
+  widths
+    ? { rows, columns: Object.fromEntries(widths.map((width, m) => [`dy${m}`, width])) }
+    : { width: outputs, sources: { dy: rows } };
+
+/** Whether outputs can be apart: the device has the buffers, and they can be packed. */
+export const isAbleOfApart = (widths: readonly number[], { limits }: GPUDevice): boolean =>
+  MOST_BUFFERS + widths.length <= limits.maxStorageBuffersPerShaderStage && canPackColumns(widths);
+
 /** Whether a linear map is large enough, and the device able. */
 export const isAbleOfMixed = (
   { rows, inputs, outputs }: Pick<Sizes, 'rows' | 'inputs' | 'outputs'>,
@@ -45,7 +64,8 @@ export const isAbleOfMixed = (
   limits.maxComputeWorkgroupStorageSize >=
     Math.max(...[FORWARD, ROWS_GRADIENT, WEIGHT_GRADIENT].map((innerLast) => bytesOfMixed(TILE, innerLast)));
 
-export function mixedForward(sizes: Sizes, hasBias: boolean): Part {
+/** @param widths of y0, y1, …; left out, the outputs are y */
+export function mixedForward(sizes: Sizes, hasBias: boolean, widths?: Widths): Part {
   const { rows, inputs, outputs, sources } = sizes;
   const packing = packRows({
     x: { width: inputs, sources: { x: rows } },
@@ -53,26 +73,29 @@ export function mixedForward(sizes: Sizes, hasBias: boolean): Part {
   });
   const product = rowsProduct(sizes, {
     rows: 'x',
-    y: 'y',
     inner: inputs,
     columns: outputs,
+    widths,
     innerLast: true,
     hasBias,
   });
   return { ...packing, dispatches: [...packing.dispatches, product] };
 }
 
-/** The gradients of x and the weights, not of the biases. */
-export function mixedBackward(sizes: Sizes, sum: Sum): Part {
+/**
+ * The gradients of x and the weights, not of the biases.
+ *
+ * @param widths of dy0, dy1, …; left out, the gradient of the outputs is dy
+ */
+export function mixedBackward(sizes: Sizes, sum: Sum, widths?: Widths): Part {
   const { rows, inputs, outputs, sources } = sizes;
   const packing = packRows({
     x: { width: inputs, sources: { x: rows } },
-    dy: { width: outputs, sources: { dy: rows } },
+    dy: operandOfDy(rows, outputs, widths),
     weight: { width: inputs, sources },
   });
   const dx = rowsProduct(sizes, {
     rows: 'dy',
-    y: 'dx',
     inner: outputs,
     columns: inputs,
     innerLast: false,
@@ -87,9 +110,9 @@ export function mixedBackward(sizes: Sizes, sum: Sum): Part {
 
 interface RowsProduct {
   readonly rows: 'x' | 'dy';
-  readonly y: string;
   readonly inner: number;
   readonly columns: number;
+  readonly widths?: Widths;
   /** k goes along the weights' rows: y = x·Wᵀ. Otherwise over them: dx = dy·W. */
   readonly innerLast: boolean;
   readonly hasBias: boolean;
@@ -97,10 +120,10 @@ interface RowsProduct {
 
 function rowsProduct(
   sizes: Sizes,
-  { rows, y, inner, columns, innerLast, hasBias }: RowsProduct,
+  { rows, inner, columns, widths, innerLast, hasBias }: RowsProduct,
 ): GpuDispatch {
   return {
-    kernel: kernelOf(rowsKernel, { innerLast, hasBias, isVector: columns % 4 === 0 }),
+    kernel: kernelOf(rowsKernel, { innerLast, hasBias, widths, isVector: columns % 4 === 0 }),
     buffers: [
       packedOf(rows),
       packedOf('weight'),
@@ -110,7 +133,7 @@ function rowsProduct(
       'lengths',
       'rowSequence',
       ...(hasBias ? ['bias'] : []),
-      y,
+      ...(innerLast ? tensorsOfY(widths) : ['dx']),
     ],
     uniforms: [columns, inner, strideOf(inner), strideOf(sizes.inputs), sizes.groups, sizes.rows].map(u32),
     workgroups: [Math.ceil(columns / columnsOf(TILE)), 1, mostTiles(sizes, rowsOf(TILE))],
@@ -120,18 +143,25 @@ function rowsProduct(
 interface RowsVariant {
   readonly innerLast: boolean;
   readonly hasBias: boolean;
-  /** The columns of y are a multiple of 4. */
+  readonly widths: Widths;
   readonly isVector: boolean;
 }
 
-const rowsKernel = ({ innerLast, hasBias, isVector }: RowsVariant): GpuKernel =>
+const rowsKernel = ({ innerLast, hasBias, widths, isVector }: RowsVariant): GpuKernel =>
   productKernel({
     name: `GroupedLinear mixed ${innerLast ? 'forward' : 'dx'}`,
     innerLast: innerLast ? FORWARD : ROWS_GRADIENT,
     inputs: [...OPERANDS, ['rowSequence', 'i32'], ...(hasBias ? [['bias', 'f32'] as const] : [])],
+    outputs: buffersOfY(widths, isVector),
     fields: ['columns', 'inner', 'strideA', 'strideB', 'groups', 'total'],
-    isVector,
-    parts: [tilesWgsl, putWgsl(isVector), rowsWgsl, biasWgsl(hasBias), weightWgsl(innerLast), mixedRowsWgsl],
+    parts: [
+      tilesWgsl,
+      putRowsWgsl(isVector, widths),
+      rowsWgsl,
+      biasWgsl(hasBias),
+      weightWgsl(innerLast),
+      mixedRowsWgsl,
+    ],
   });
 
 /** Where a group's weight begins, from a column of y on; and the scales of its rows, which are y's columns, or k. */
@@ -177,9 +207,9 @@ const weightGradientKernel = ({ isVector }: Pick<RowsVariant, 'isVector'>): GpuK
     name: 'GroupedLinear mixed dW',
     innerLast: WEIGHT_GRADIENT,
     inputs: OPERANDS,
+    outputs: buffersOfY(undefined, isVector),
     fields: ['rows', 'columns', 'partRows', 'strideA', 'strideB', 'groups'],
-    isVector,
-    parts: [tilesWgsl, putWgsl(isVector), mixedWeightGradientWgsl],
+    parts: [tilesWgsl, putRowsWgsl(isVector, undefined), mixedWeightGradientWgsl],
   });
 
 /** The buffers that all products begin with. */
@@ -199,15 +229,14 @@ interface ProductText extends Bindings {
   readonly parts: readonly string[];
 }
 
-export const productKernel = ({ name, innerLast, parts, ...bindings }: ProductText): GpuKernel => ({
-  name,
-  wgsl: [
+export function productKernel({ name, innerLast, parts, ...bindings }: ProductText): GpuKernel {
+  const text = [
     subgroupsHeading,
     matrixHeading,
     bindingsWgsl(bindings),
     mixedHeadingWgsl(TILE),
     ...parts,
     mixedProductWgsl(TILE, innerLast),
-  ].join('\n'),
-  bindings: [...bindings.inputs.map(() => 'read' as const), 'write'],
-});
+  ];
+  return { name, wgsl: text.join('\n'), bindings: accessOf(bindings) };
+}

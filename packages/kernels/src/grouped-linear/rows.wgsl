@@ -21,7 +21,7 @@ fn clearUnused(tileRows: u32, column0: u32, columnEnd: u32, local: u32, invocati
   let end = min(sizes.total, (ownTile + 1) * tileRows);
   for (var row = ownTile * tileRows + local; row < end; row += invocations) {
     if (rowSequence[row] < 0) {
-      for (var column = column0; column < min(columnEnd, sizes.columns); column += 4) {
+      for (var column = column0; column < columnEnd; column += 4) {
         put(row, column, vec4f());
       }
     }

@@ -1,6 +1,16 @@
 // Adds up what a gradient is over each tile of rows.
 import { u32, type GpuDispatch, type GpuKernel } from '../gpu/kernel.ts';
-import { MAX_GROUPS, packed, packGroups, packOf } from '../gpu/rows/index.ts';
+import { INVOCATIONS, packed, packOf } from '../gpu/rows/index.ts';
+import {
+  PACKS_AT_ONCE,
+  readPacks,
+  shareOf,
+  shareOut,
+  spanFields,
+  spansWgsl,
+  switchWgsl,
+  writePacks,
+} from '../gpu/rows/shares.ts';
 import { kernelOf } from '../mat-mul/gpu.ts';
 import sumTilesWgsl from './sum-tiles.wgsl';
 
@@ -20,11 +30,13 @@ export type Sum = (tiles: TileSums) => GpuDispatch[];
 /** To the tensor `sum` [groups, size]. */
 export function sumTiles(sum: string, { parts, size, groups, tileRows }: TileSums): GpuDispatch {
   const pack = packOf(size);
+  const packs = size / pack;
+  const share = shareOf(packs * groups);
   return {
     kernel: { name: 'GroupedLinear sum', wgsl: wholeTexts[pack], bindings: ['read', 'read', 'write'] },
     buffers: [parts, 'lengths', sum],
-    uniforms: [size, tileRows].map(u32),
-    workgroups: [workgroupsOf(size / pack, groups), groups],
+    uniforms: [share, packs, tileRows].map(u32),
+    workgroups: [Math.ceil(packs / share), groups],
   };
 }
 
@@ -36,34 +48,27 @@ export function sumTilesApart(
 ): GpuDispatch[] {
   const entries = Object.entries(sums);
   const layers = entries.length / groups;
-  let next = 0;
-  const outputs = entries.map(([name, own], i) => {
-    const start = i % layers === 0 ? 0 : next;
-    next = start + own;
-    return { name, size: own, start, group: Math.floor(i / layers) };
-  });
   const pack = packOf(size, ...Object.values(sums));
+  let next = 0;
+  const outputs = entries.map(([name, numbers], i) => {
+    const start = i % layers === 0 ? 0 : next;
+    next = start + numbers / pack;
+    return { name, size: numbers / pack, start, group: Math.floor(i / layers) };
+  });
   const most = limits.maxStorageBuffersPerShaderStage - 2;
   const dispatches: GpuDispatch[] = [];
   for (let first = 0; first < outputs.length; first += most) {
     const own = outputs.slice(first, first + most);
-    const largest = Math.max(...own.map((output) => output.size));
+    const { uniforms, workgroups } = shareOut(own);
     dispatches.push({
       kernel: kernelOf(apartKernel, { count: own.length, pack }),
       buffers: [parts, 'lengths', ...own.map(({ name }) => name)],
-      uniforms: [
-        size,
-        tileRows,
-        ...own.flatMap((output) => [output.group, output.start / pack, output.size / pack]),
-      ].map(u32),
-      workgroups: [workgroupsOf(largest / pack, own.length), own.length],
+      uniforms: [...uniforms, ...[size / pack, tileRows].map(u32)],
+      workgroups,
     });
   }
   return dispatches;
 }
-
-const workgroupsOf = (packs: number, count: number): number =>
-  Math.min(packGroups(packs), Math.ceil(MAX_GROUPS / count));
 
 const apartKernel = ({ count, pack }: { readonly count: number; readonly pack: 1 | 4 }): GpuKernel => ({
   name: `GroupedLinear sum to ${count}`,
@@ -72,57 +77,66 @@ const apartKernel = ({ count, pack }: { readonly count: number; readonly pack: 1
 });
 
 interface Sums {
-  /** How many tensors, and the fields of the uniforms that say which numbers theirs are. */
+  /** How many tensors. */
   readonly outputs: number;
+  /** Fields of the uniforms: `share`, and what the others ask for. */
   readonly fields: string;
-  /** The bodies of `sharesOf(y)` and `put(y, i, sum)`. */
-  readonly shares: string;
+  /** The function `shareOf(workgroup)`. */
+  readonly share: string;
+  /** Statements that write `sum`. */
   readonly put: string;
 }
 
-function textOf({ outputs, fields, shares, put }: Sums): string {
-  const numbers = Array.from({ length: outputs }, (_, i) => i);
-  return `
+const textOf = ({ outputs, fields, share, put }: Sums): string => `
 struct Uniforms {
-  /** Numbers of one group. */
-  size: u32,
+  ${fields}
+  /** Of one group. */
+  packs: u32,
   tileRows: u32,
-${fields}
 }
 
 @group(0) @binding(0) var<storage, read> parts: array<Pack>;
 @group(0) @binding(1) var<storage, read> lengths: array<i32>;
-${numbers.map((i) => `@group(0) @binding(${i + 2}) var<storage, read_write> gradient${i}: array<Pack>;`).join('\n')}
+${Array.from({ length: outputs }, (_, i) => `@group(0) @binding(${i + 2}) var<storage, read_write> gradient${i}: array<Pack>;`).join('\n')}
 @group(0) @binding(${outputs + 2}) var<uniform> sizes: Uniforms;
 
-fn sharesOf(y: u32) -> Shares {
-${shares}
+const invocations = ${INVOCATIONS}u;
+const packsAtOnce = ${PACKS_AT_ONCE}u;
+
+fn readParts(first: u32) -> Packs {
+  return ${readPacks('parts', 'first')};
 }
 
-fn put(y: u32, i: u32, sum: Pack) {
-${put}
+fn put(tensor: u32, first: u32, left: u32, sum: Packs) {
+  ${put}
 }
+${share}
 ${sumTilesWgsl}`;
-}
+
+const put = (i: number): string => writePacks(`gradient${i}`, 'first', 'left', 'sum');
 
 const wholeTexts = packed(
   textOf({
     outputs: 1,
-    fields: '',
-    shares: '  return Shares(y, 0, sizes.size / packWidth);',
-    put: '  gradient0[y * (sizes.size / packWidth) + i] = sum;',
+    fields: 'share: u32,',
+    share: `
+fn shareOf(workgroup: vec3u) -> Share {
+  let begin = workgroup.x * sizes.share;
+  return Share(workgroup.y, begin, min(sizes.share, sizes.packs - begin), 0, workgroup.y * sizes.packs + begin);
+}`,
+    put: put(0),
   }),
 );
 
-function apartWgsl(count: number): Sums {
-  const each = (line: (i: number) => string): string =>
-    Array.from({ length: count }, (_, i) => line(i)).join('\n');
-  return {
-    outputs: count,
-    fields: each((i) => `  group${i}: u32, start${i}: u32, count${i}: u32,`),
-    shares: `  var shares: Shares;
-${each((i) => `  if (y == ${i}) { shares = Shares(sizes.group${i}, sizes.start${i}, sizes.count${i}); }`)}
-  return shares;`,
-    put: each((i) => `  if (y == ${i}) { gradient${i}[i] = sum; }`),
-  };
-}
+const apartWgsl = (count: number): Sums => ({
+  outputs: count,
+  fields: spanFields,
+  share: `${spansWgsl(count)}
+fn shareOf(workgroup: vec3u) -> Share {
+  let tensor = tensorOf(workgroup.x);
+  let own = sizes.spans[tensor];
+  let begin = (workgroup.x - own.workgroup) * sizes.share;
+  return Share(own.group, own.start + begin, min(sizes.share, own.size - begin), tensor, begin);
+}`,
+  put: switchWgsl('tensor', count, put),
+});

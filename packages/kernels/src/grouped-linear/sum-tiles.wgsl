@@ -1,34 +1,35 @@
-// A group's gradient is the sum over its tiles, in their order. A workgroup has numbers of one group. What stands before this text: the
-// bindings, `sizes`, `sharesOf` (what workgroups of this y sum up) and `put`.
-struct Shares {
+// A group's gradient is the sum over its tiles, in their order. A workgroup has neighbouring packs of one group. What stands before this
+// text: the bindings, `sizes`, `shareOf` (what a workgroup sums up), `readParts` and `put`.
+struct Share {
   group: u32,
-  /** Packs, the first among those of the group. */
+  /** The first pack among those of the group, and how many. */
   start: u32,
   count: u32,
+  /** Where the sums go: which tensor, and its pack. */
+  tensor: u32,
+  output: u32,
 }
+
+var<workgroup> tilesBefore: atomic<u32>;
 
 fn tilesOf(group: u32) -> u32 {
   return (u32(lengths[group]) + sizes.tileRows - 1) / sizes.tileRows;
 }
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(global_invocation_id) id: vec3u,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-) {
-  let packs = sizes.size / packWidth;
-  let own = sharesOf(group.y);
-  var first = 0u;
-  for (var g = 0u; g < own.group; g++) {
-    first += tilesOf(g);
+@compute @workgroup_size(invocations)
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) workgroup: vec3u) {
+  let own = shareOf(workgroup);
+  let tiles = tilesOf(own.group);
+  for (var g = local; g < own.group; g += invocations) {
+    atomicAdd(&tilesBefore, tilesOf(g));
   }
-  let end = first + tilesOf(own.group);
-  for (var i = id.x; i < own.count; i += workgroups.x * 256) {
-    var sum = Pack();
-    for (var tile = first; tile < end; tile++) {
-      sum += parts[tile * packs + own.start + i];
+  workgroupBarrier();
+  let first = atomicLoad(&tilesBefore);
+  for (var i = local; i < own.count; i += packsAtOnce) {
+    var sum = Packs();
+    for (var tile = first; tile < first + tiles; tile++) {
+      sum += readParts(tile * sizes.packs + own.start + i);
     }
-    put(group.y, i, sum);
+    put(own.tensor, own.output + i, own.count - i, sum);
   }
 }

@@ -1,8 +1,17 @@
 // Joining parts, and splitting a tensor into parts again, on WebGPU: as many in one dispatch as a stage has storage buffers for.
 import { sizeOf, type Tensor } from '@mnemix/tensor';
 import { gpuKernel } from '../gpu/bridge.ts';
-import { u32, type GpuDispatch, type GpuKernel } from '../gpu/kernel.ts';
-import { packed, packGroups, packOf } from '../gpu/rows/index.ts';
+import type { GpuDispatch, GpuKernel } from '../gpu/kernel.ts';
+import { INVOCATIONS, packed, packOf } from '../gpu/rows/index.ts';
+import {
+  PACKS_AT_ONCE,
+  readPacks,
+  shareOut,
+  spanFields,
+  spansWgsl,
+  switchWgsl,
+  writePacks,
+} from '../gpu/rows/shares.ts';
 import { nameOf, type Parts } from './parts.ts';
 
 type Direction = 'join' | 'split';
@@ -39,21 +48,24 @@ export const splitInto = (whole: string, parts: Sizes, device: GPUDevice): GpuDi
   copies('split', whole, parts, device);
 
 function copies(direction: Direction, whole: string, parts: Sizes, { limits }: GPUDevice): GpuDispatch[] {
-  const sizes = Object.values(parts);
-  const pack = packOf(...sizes);
+  const pack = packOf(...Object.values(parts));
   const most = limits.maxStorageBuffersPerShaderStage - 1;
+  let next = 0;
+  const spans = Object.entries(parts).map(([name, numbers]) => {
+    const size = numbers / pack;
+    const start = next;
+    next += size;
+    return { name, size, start };
+  });
   const dispatches: GpuDispatch[] = [];
-  let start = 0;
-  for (let first = 0; first < sizes.length; first += most) {
-    const own = sizes.slice(first, first + most).map((size) => size / pack);
-    const names = Object.keys(parts).slice(first, first + most);
+  for (let first = 0; first < spans.length; first += most) {
+    const own = spans.slice(first, first + most);
+    const names = own.map(({ name }) => name);
     dispatches.push({
       kernel: kernelOf(direction, own.length, pack),
       buffers: direction === 'join' ? [...names, whole] : [whole, ...names],
-      uniforms: [start, ...own].map(u32),
-      workgroups: [packGroups(Math.max(...own)), own.length],
+      ...shareOut(own),
     });
-    start += own.reduce((sum, size) => sum + size, 0);
   }
   return dispatches;
 }
@@ -73,42 +85,34 @@ function kernelOf(direction: Direction, count: number, pack: 1 | 4): GpuKernel {
   return kernel;
 }
 
-/** Workgroups of the same y have a part, which lies behind those before it in the whole. */
 function copiesWgsl(direction: Direction, count: number): string {
   const isJoin = direction === 'join';
   const numbers = Array.from({ length: count }, (_, i) => i);
   const buffer = (name: string, binding: number, access: string): string =>
     `@group(0) @binding(${binding}) var<storage, ${access}> ${name}: array<Pack>;`;
-  const copy = (i: number): string =>
-    isJoin ? `whole[at + i] = part${i}[i];` : `part${i}[i] = whole[at + i];`;
+  const copy = isJoin
+    ? `var packs: Packs;
+    ${switchWgsl('tensor', count, (i) => `packs = ${readPacks(`part${i}`, 'i')};`)}
+    ${writePacks('whole', 'own.start + i', 'end - i', 'packs')}`
+    : `let packs = ${readPacks('whole', 'own.start + i')};
+    ${switchWgsl('tensor', count, (i) => writePacks(`part${i}`, 'i', 'end - i', 'packs'))}`;
   return `
-struct Uniforms {
-  /** Packs of the whole before these parts, and of each part. */
-  start: u32,
-${numbers.map((i) => `  size${i}: u32,`).join('\n')}
-}
+struct Uniforms { ${spanFields} }
 
 ${buffer('whole', isJoin ? count : 0, isJoin ? 'read_write' : 'read')}
 ${numbers.map((i) => buffer(`part${i}`, isJoin ? i : i + 1, isJoin ? 'read' : 'read_write')).join('\n')}
 @group(0) @binding(${count + 1}) var<uniform> sizes: Uniforms;
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(global_invocation_id) id: vec3u,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
-  let step = groups.x * 256;
-  var at = sizes.start;
-${numbers
-  .map(
-    (i) => `  if (group.y == ${i}) {
-    for (var i = id.x; i < sizes.size${i}; i += step) {
-      ${copy(i)}
-    }
+${spansWgsl(count)}
+
+@compute @workgroup_size(${INVOCATIONS})
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
+  let tensor = tensorOf(group.x);
+  let own = sizes.spans[tensor];
+  let begin = (group.x - own.workgroup) * sizes.share;
+  let end = min(own.size, begin + sizes.share);
+  for (var i = begin + local; i < end; i += ${PACKS_AT_ONCE}) {
+    ${copy}
   }
-  at += sizes.size${i};`,
-  )
-  .join('\n')}
 }`;
 }

@@ -41,9 +41,27 @@ export function partsOf<T>(inputs: Readonly<Record<string, T | undefined>>): Rec
 
 export const wholeOf = (inputs: Weights): Tensor => inputs.weight ?? joinOp(partsOf(inputs), {}).y;
 
-/** The gradient of each part. */
+const gradientOf = (i: number): string => `dPart${i}`;
+
+/** Of the gradients of so many parts, among an op's outputs. */
+export const gradientNames = (count: number): string[] =>
+  Array.from({ length: count }, (_, i) => gradientOf(i));
+
+/** The gradient of each part, from that of the whole. */
 export const apart = (dWeight: Tensor, inputs: Weights): Parts =>
-  splitLike(dWeight, Object.values(partsOf<Tensor>(inputs)));
+  Object.fromEntries(
+    Object.values(splitLike(dWeight, Object.values(partsOf<Tensor>(inputs)))).map((part, i) => [
+      gradientOf(i),
+      part,
+    ]),
+  );
+
+/** What a tape wants of an op's outputs: the gradients of the parts by the parts' names. */
+export function ofParts(made: Readonly<Record<string, Tensor>>): Parts {
+  const parts: Parts = {};
+  for (let i = 0; made[gradientOf(i)]; i++) parts[nameOf(i)] = made[gradientOf(i)] as Tensor;
+  return parts;
+}
 
 const rowsOf = (shape: readonly number[]): number => shape.slice(0, -1).reduce((a, b) => a * b, 1);
 
@@ -56,6 +74,8 @@ export function sourcesOf(shapes: MapCall['shapes']): Record<string, number> {
 
 /** The weight's gradients, by their names: `dWeight` of one that is no list. */
 export function gradientsOf(shapes: MapCall['shapes']): Record<string, readonly number[]> {
-  const parts = partsOf(shapes);
-  return nameOf(0) in parts ? parts : { dWeight: shapes['weight'] as readonly number[] };
+  const parts = Object.values(partsOf(shapes));
+  return parts.length > 0
+    ? Object.fromEntries(parts.map((shape, i) => [gradientOf(i), shape]))
+    : { dWeight: shapes['weight'] as readonly number[] };
 }

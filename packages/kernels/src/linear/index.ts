@@ -60,14 +60,27 @@ export interface Layer {
 }
 
 /**
- * Several maps of the same rows, each a {@link linear}. On WebGPU they are one product, whose columns are taken apart behind it, and so
- * is their gradient, which reads the rows once and needs no sum; elsewhere launches cost nothing and copies do, so there each is one.
+ * Several maps of the same rows, each a {@link linear}. On WebGPU those without a bias are one product, and so is their gradient, which
+ * reads the rows once and needs no sum; elsewhere launches cost nothing and copies do, so there each is one.
  *
  * @param x [N, in]
  * @returns [N, out] of each map
  * @throws MnemixError `shape`
  */
 export function linears(x: Tensor, layers: readonly Layer[]): Tensor2D[] {
+  const { maps, rows } = linearsAndRows(x, layers);
+  if (rows !== x) rows.dispose();
+  return maps;
+}
+
+/**
+ * {@link linears}, and x again for what else is to be made of it: the gradient of that is then added where that of the maps is made,
+ * and not in a pass of its own.
+ */
+export function linearsAndRows(
+  x: Tensor,
+  layers: readonly Layer[],
+): { readonly maps: Tensor2D[]; readonly rows: Tensor2D } {
   for (const { weight, bias } of layers) {
     checkShapes('linears', { x: [x, ['N', 'in']], weight: [weight, ['out', 'in']], bias: [bias, ['out']] });
   }
@@ -77,11 +90,14 @@ export function linears(x: Tensor, layers: readonly Layer[]): Tensor2D[] {
   );
   const joined = layers.filter((_, i) => isJoined[i]);
   if (joined.length < 2 || x.shape[0] < LEAST_ROWS || currentBackend() !== 'webgpu') {
-    return layers.map((layer) => linear({ x, ...layer }));
+    return { maps: layers.map((layer) => linear({ x, ...layer })), rows: x as Tensor2D };
   }
-  const made = mapsOfList(
+  const { maps, rows } = mapsOfList(
     x,
     joined.map(({ weight }) => weight),
   );
-  return layers.map((layer, i) => (isJoined[i] && made.shift()) || linear({ x, ...layer }));
+  return {
+    maps: layers.map((layer, i) => (isJoined[i] && maps.shift()) || linear({ x: rows, ...layer })),
+    rows,
+  };
 }

@@ -2,28 +2,29 @@
 // products along its rows and over them: the gradient packs dy once for dx and dW, where two plain products would pack it twice.
 import { sizeOf } from '@mnemix/tensor';
 import { u32, type GpuDispatch, type GpuKernel, type GpuPlan } from '../gpu/kernel.ts';
-import { sumRows, sumRowsApart } from '../gpu/sum-rows.ts';
-import { isAbleOfMixed, productKernel, TILE } from '../grouped-linear/mixed.ts';
+import { isAbleOfMixed, operandOfDy, productKernel, TILE } from '../grouped-linear/mixed.ts';
 import type { InnerLast } from '../grouped-linear/mixed-wgsl.ts';
-import { biasWgsl, putWgsl } from '../grouped-linear/products.ts';
-import { splitInto } from '../join-rows/gpu.ts';
+import { biasWgsl, buffersOfY, putRowsWgsl, tensorsOfY, type Widths } from '../grouped-linear/write-wgsl.ts';
+import { elementOf, fourWgsl } from '../mat-mul/bindings.ts';
 import { depthOf, ENOUGH_WORKGROUPS, kernelOf, LEAST_DEPTH } from '../mat-mul/gpu.ts';
 import { columnsOf, rowsOf } from '../mat-mul/mixed.ts';
-import { packedOf, packRows, scalesOf, strideOf, type Operand, type Part } from '../mat-mul/pack-rows.ts';
+import { packedOf, packRows, scalesOf, strideOf } from '../mat-mul/pack-rows.ts';
+import { sumParts } from './sum-parts.ts';
 
 export interface Sizes {
   readonly rows: number;
   readonly inputs: number;
   readonly outputs: number;
   /** The rows of each tensor that the weight consists of, by its name. */
-  readonly sources: Operand['sources'];
+  readonly sources: Readonly<Record<string, number>>;
 }
 
 /** Of a product of rows × inner and inner × columns. */
 interface Product {
   readonly a: 'x' | 'dy';
   readonly b: 'weight' | 'x';
-  readonly y: string;
+  readonly y: readonly string[];
+  readonly widths?: Widths;
   readonly rows: number;
   readonly columns: number;
   readonly inner: number;
@@ -31,6 +32,8 @@ interface Product {
   /** Of a packed row of each operand, in vectors. */
   readonly strides: readonly [a: number, b: number];
   readonly hasBias?: boolean;
+  /** What is added to y. */
+  readonly added?: string | undefined;
   /** Into which k is cut, each with a y of its own. */
   readonly parts?: number;
 }
@@ -43,7 +46,12 @@ export const isForMixed = (sizes: Sizes, device: GPUDevice): boolean =>
   isAbleOfMixed(sizes, device) &&
   tilesOf(sizes.rows, Math.min(sizes.inputs, sizes.outputs)) >= ENOUGH_WORKGROUPS;
 
-export function forward({ rows, inputs, outputs, sources }: Sizes, hasBias: boolean): GpuPlan {
+/** @param widths of y0, y1, …; left out, the outputs are y */
+export function forward(
+  { rows, inputs, outputs, sources }: Sizes,
+  hasBias: boolean,
+  widths?: Widths,
+): GpuPlan {
   const packing = packRows({
     x: { width: inputs, sources: { x: rows } },
     weight: { width: inputs, sources },
@@ -51,7 +59,8 @@ export function forward({ rows, inputs, outputs, sources }: Sizes, hasBias: bool
   const product = multiply({
     a: 'x',
     b: 'weight',
-    y: 'y',
+    y: tensorsOfY(widths),
+    widths,
     rows,
     columns: outputs,
     inner: inputs,
@@ -60,7 +69,9 @@ export function forward({ rows, inputs, outputs, sources }: Sizes, hasBias: bool
     hasBias,
   });
   return {
-    outputs: { y: { shape: [rows, outputs] } },
+    outputs: Object.fromEntries(
+      tensorsOfY(widths).map((name, m) => [name, { shape: [rows, widths?.[m] ?? outputs] }]),
+    ),
     scratch: packing.scratch,
     dispatches: [...packing.dispatches, product],
   };
@@ -70,21 +81,25 @@ export function forward({ rows, inputs, outputs, sources }: Sizes, hasBias: bool
  * Of a map without a bias.
  *
  * @param gradients of the weight: their shapes, by name. Together they are its rows
+ * @param options.widths of dy0, dy1, …; left out, the gradient of the outputs is dy
+ * @param options.isPassed x was passed on, and `dPassed` is to be added to dx
  */
 export function backward(
   { rows, inputs, outputs, sources }: Sizes,
   gradients: Readonly<Record<string, readonly number[]>>,
   device: GPUDevice,
+  { widths, isPassed = false }: { readonly widths?: Widths; readonly isPassed?: boolean } = {},
 ): GpuPlan {
   const packing = packRows({
     x: { width: inputs, sources: { x: rows } },
-    dy: { width: outputs, sources: { dy: rows } },
+    dy: operandOfDy(rows, outputs, widths),
     weight: { width: inputs, sources },
   });
   const dx = multiply({
     a: 'dy',
     b: 'weight',
-    y: 'dx',
+    y: ['dx'],
+    added: isPassed ? 'dPassed' : undefined,
     rows,
     columns: inputs,
     inner: outputs,
@@ -104,7 +119,7 @@ export function backward(
   const dWeight = multiply({
     a: 'dy',
     b: 'x',
-    y: sums.from,
+    y: [sums.from],
     rows: outputs,
     columns: inputs,
     inner: rows,
@@ -122,49 +137,37 @@ export function backward(
   };
 }
 
-/**
- * From what a product leaves in so many parts, each all gradients one behind the other, to the gradients of these sizes. The product
- * itself writes to one tensor: see split-columns/gpu.ts.
- */
-function sumParts(
-  count: number,
-  sizes: Readonly<Record<string, number>>,
-  device: GPUDevice,
-): Part & { readonly from: string } {
-  const gradients = Object.entries(sizes);
-  const size = gradients.reduce((sum, [, own]) => sum + own, 0);
-  const parts = { parts: { shape: [count, size] } };
-  if (count > 1 && gradients.length < device.limits.maxStorageBuffersPerShaderStage) {
-    return { from: 'parts', scratch: parts, dispatches: [sumRowsApart('parts', gradients, count)] };
-  }
-  const [[only = ''] = []] = gradients;
-  if (gradients.length === 1) return { from: only, scratch: {}, dispatches: [] };
-  const split = splitInto('whole', sizes, device);
-  const whole = { whole: { shape: [size] } };
-  return count === 1
-    ? { from: 'whole', scratch: whole, dispatches: split }
-    : {
-        from: 'parts',
-        scratch: { ...parts, ...whole },
-        dispatches: [sumRows('parts', 'whole', count, size), ...split],
-      };
-}
-
 function multiply({
   a,
   b,
   y,
+  widths,
   rows,
   columns,
   inner,
   innerLast,
   strides,
   hasBias = false,
+  added,
   parts = 1,
 }: Product): GpuDispatch {
   return {
-    kernel: kernelOf(linearKernel, { innerLast, hasBias, isVector: columns % 4 === 0 }),
-    buffers: [packedOf(a), packedOf(b), scalesOf(a), scalesOf(b), ...(hasBias ? ['bias'] : []), y],
+    kernel: kernelOf(linearKernel, {
+      innerLast,
+      hasBias,
+      isAdded: added !== undefined,
+      widths,
+      isVector: columns % 4 === 0,
+    }),
+    buffers: [
+      packedOf(a),
+      packedOf(b),
+      scalesOf(a),
+      scalesOf(b),
+      ...(hasBias ? ['bias'] : []),
+      ...(added === undefined ? [] : [added]),
+      ...y,
+    ],
     uniforms: [rows, columns, inner, depthOf(inner, parts, TILE.depth), ...strides].map(u32),
     workgroups: [Math.ceil(columns / columnsOf(TILE)), Math.ceil(rows / rowsOf(TILE)), parts],
     flops: 2 * rows * columns * inner,
@@ -174,11 +177,12 @@ function multiply({
 interface Variant {
   readonly innerLast: InnerLast;
   readonly hasBias: boolean;
-  /** The columns of y are a multiple of 4. */
+  readonly isAdded: boolean;
+  readonly widths: Widths;
   readonly isVector: boolean;
 }
 
-const linearKernel = ({ innerLast, hasBias, isVector }: Variant): GpuKernel =>
+const linearKernel = ({ innerLast, hasBias, isAdded, widths, isVector }: Variant): GpuKernel =>
   productKernel({
     name: `Linear mixed ${innerLast.b ? 'forward' : innerLast.a ? 'dx' : 'dW'}`,
     innerLast,
@@ -188,14 +192,26 @@ const linearKernel = ({ innerLast, hasBias, isVector }: Variant): GpuKernel =>
       ['scalesA', 'f32'],
       ['scalesB', 'f32'],
       ...(hasBias ? [['bias', 'f32'] as const] : []),
+      ...(isAdded ? [['added', elementOf(isVector)] as const] : []),
     ],
+    outputs: buffersOfY(widths, isVector),
     fields: ['rows', 'columns', 'inner', 'partInner', 'strideA', 'strideB'],
-    isVector,
-    parts: [placesWgsl(innerLast), putWgsl(isVector), biasWgsl(hasBias)],
+    parts: [
+      placesWgsl(
+        innerLast,
+        isAdded ? ` + ${fourWgsl('added', 'row * sizes.columns + column', isVector)}` : '',
+      ),
+      putRowsWgsl(isVector, widths),
+      biasWgsl(hasBias),
+    ],
   });
 
-/** Where a workgroup's operands and their scales lie, and where its sums go: for mixedProductWgsl. */
-const placesWgsl = ({ a, b }: InnerLast): string => `
+/**
+ * Where a workgroup's operands and their scales lie, and where its sums go: for mixedProductWgsl.
+ *
+ * @param more what is added to a sum: the end of an expression
+ */
+const placesWgsl = ({ a, b }: InnerLast, more: string): string => `
 const ownGroup = 0u;
 var<private> ownRow: u32;
 var<private> ownInner: u32;
@@ -237,6 +253,6 @@ fn scalesOfInner(k: u32) -> vec2f {
 
 fn write(row: u32, column: u32, sum: vec4f) {
   if (row < sizes.rows && column < sizes.columns) {
-    put(ownPart * sizes.rows + row, column, withBias(sum, column));
+    put(ownPart * sizes.rows + row, column, withBias(sum, column)${more});
   }
 }`;

@@ -1,28 +1,25 @@
-// The product in f32: what stands before float32.wgsl, for operands that are stored this way or that.
+// The product in f32 of batches of matrices that are stored this way or that, with an epilogue.
 import type { GpuKernel } from '../gpu/kernel.ts';
+import { elementOf } from './bindings.ts';
 import { epilogueBuffers, writeWgsl, type Epilogue } from './epilogue.ts';
-import body from './float32.wgsl';
-import { sizesWgsl, type Operand } from './sizes.ts';
-
-/** How a workgroup's part of y is shared out; see float32.wgsl. */
-export interface Tile {
-  readonly quads: number;
-  readonly vectors: number;
-  readonly laneRows: number;
-  readonly laneColumns: number;
-  readonly depth: number;
-}
-
-export const rowsOf = ({ quads, laneRows }: Tile): number => 4 * quads * laneRows;
-export const columnsOf = ({ vectors, laneColumns }: Tile): number => 4 * vectors * laneColumns;
-/** Of workgroup memory: two slices of each operand. */
-export const bytesOf = (tile: Tile): number => 8 * tile.depth * (rowsOf(tile) + columnsOf(tile));
+import {
+  columnsOf,
+  mainWgsl,
+  productWgsl,
+  readWgsl,
+  rowsOf,
+  slicesWgsl,
+  writesWgsl,
+  type Stored,
+  type Tile,
+} from './float32-wgsl.ts';
+import { sizesWgsl } from './sizes.ts';
 
 export interface Float32Variant {
   readonly tile: Tile;
   readonly epilogue: Epilogue;
-  readonly a: Pick<Operand, 'innerLast' | 'isVector'>;
-  readonly b: Pick<Operand, 'innerLast' | 'isVector'>;
+  readonly a: Stored;
+  readonly b: Stored;
   /** The columns of y are a multiple of 4. */
   readonly isVector: boolean;
 }
@@ -30,23 +27,30 @@ export interface Float32Variant {
 /** Its buffers are a, b, those of the epilogue, y; its uniforms are those of sizes.ts. */
 export function float32Kernel({ a, b, tile, epilogue, isVector }: Float32Variant): GpuKernel {
   const inputs = ['a', 'b', ...epilogueBuffers(epilogue)];
-  const element = (vector: boolean): string => (vector ? 'vec4f' : 'f32');
-  const elements = [element(a.isVector), element(b.isVector)];
+  const elements = [elementOf(a.isVector), elementOf(b.isVector)];
   const lines = [
-    ...Object.entries(tile).map(([name, value]) => `const ${name} = ${value}u;`),
-    `const innerLastA = ${a.innerLast};`,
-    `const innerLastB = ${b.innerLast};`,
     ...inputs.map(
       (name, i) =>
-        `@group(0) @binding(${i}) var<storage, read> ${name}: array<${elements[i] ?? element(false)}>;`,
+        `@group(0) @binding(${i}) var<storage, read> ${name}: array<${elements[i] ?? elementOf(false)}>;`,
     ),
-    `@group(0) @binding(${inputs.length}) var<storage, read_write> y: array<${element(isVector)}>;`,
+    `@group(0) @binding(${inputs.length}) var<storage, read_write> y: array<${elementOf(isVector)}>;`,
     sizesWgsl(inputs.length + 1),
-    nothingToPrepareWgsl,
-    readWgsl('readA', 'a', 'sizes.rows', a),
-    readWgsl('readB', 'b', 'sizes.columns', b),
+    slicesWgsl(tile),
+    readOperand('a', 'sizes.rows', a),
+    readOperand('b', 'sizes.columns', b),
     writeWgsl(epilogue, isVector),
-    body,
+    writeInMatrixWgsl,
+    mainWgsl(
+      tile,
+      productWgsl({
+        tile,
+        begin: beginWgsl(tile),
+        readA: 'read_a',
+        readB: 'read_b',
+        innerLast: { a: a.innerLast, b: b.innerLast },
+        end: `matrixRow = group.z * sizes.rows;${writesWgsl(tile, 'writeInMatrix')}`,
+      }),
+    ),
   ];
   return {
     name: 'MatMul',
@@ -55,32 +59,31 @@ export function float32Kernel({ a, b, tile, epilogue, isVector }: Float32Variant
   };
 }
 
-/** Of a product whose workgroups do nothing else. */
-export const nothingToPrepareWgsl = 'fn prepare(batch: u32, column0: u32, local: u32) {}';
+const readOperand = (buffer: string, edge: string, { innerLast, isVector }: Stored): string =>
+  readWgsl({
+    name: `read_${buffer}`,
+    tensors: [{ buffer, isVector }],
+    innerLast,
+    stride: innerLast ? 'sizes.inner' : edge,
+    edgeEnd: edge,
+  });
 
-/**
- * Reads a block of 4 × 4, turned so that k is its outer axis; zero outside of the operand.
- *
- * @param edgeSize its other axis
- */
-export function readWgsl(
-  name: string,
-  buffer: string,
-  edgeSize: string,
-  { innerLast, isVector }: Float32Variant['a'],
-): string {
-  const [row, column] = innerLast ? ['edge', 'inner'] : ['inner', 'edge'];
-  const [rows, columns] = innerLast ? [edgeSize, 'innerEnd'] : ['innerEnd', edgeSize];
-  const stride = innerLast ? 'sizes.inner' : edgeSize;
-  const four = [0, 1, 2, 3].map((c) => `${buffer}[at + ${c}]`).join(', ');
-  return `
-fn ${name}(start: u32, edge: u32, inner: u32, innerEnd: u32) -> mat4x4f {
-  var block: mat4x4f;
-  let isColumn = ${column} + vec4u(0, 1, 2, 3) < vec4u(${columns});
-  for (var i = 0u; i < 4; i++) {
-    let at = start + (${row} + i) * ${stride} + ${column};
-    block[i] = select(vec4f(), ${isVector ? `${buffer}[at / 4]` : `vec4f(${four})`}, isColumn & vec4<bool>(${row} + i < ${rows}));
+/** Workgroups of z have a matrix of the batch, and behind all those come the next part of k's. */
+const beginWgsl = (tile: Tile): string => `
+  let row0 = group.y * ${rowsOf(tile)};
+  let column0 = group.x * ${columnsOf(tile)};
+  let starts = startsOf(group.z % sizes.batches);
+  let startA = starts.x;
+  let startB = starts.y;
+  let inner0 = group.z / sizes.batches * sizes.splitDepth;
+  let innerEnd = min(sizes.inner, inner0 + sizes.splitDepth);`;
+
+const writeInMatrixWgsl = `
+/** Where the workgroup's matrix begins in y. */
+var<private> matrixRow: u32;
+
+fn writeInMatrix(row: u32, column: u32, sum: vec4f) {
+  if (row < sizes.rows && column < sizes.columns) {
+    write((matrixRow + row) * sizes.columns + column, column, sum);
   }
-  return ${innerLast ? 'transpose(block)' : 'block'};
 }`;
-}

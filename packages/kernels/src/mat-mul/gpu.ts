@@ -3,7 +3,8 @@ import type { PlanCall } from '../gpu/bridge.ts';
 import type { GpuDispatch, GpuKernel, GpuPlan } from '../gpu/kernel.ts';
 import { sumRows } from '../gpu/sum-rows.ts';
 import { epilogueBuffers, type Activation, type Epilogue } from './epilogue.ts';
-import * as float32 from './float32.ts';
+import { float32Kernel } from './float32.ts';
+import { bytesOf, columnsOf, rowsOf, type Tile } from './float32-wgsl.ts';
 import * as mixed from './mixed.ts';
 import { productOf, uniformsOf, type Product } from './sizes.ts';
 
@@ -22,7 +23,7 @@ export interface Attrs {
 }
 
 /** From large to small: large ones read less, small ones leave no part of the device idle. */
-export const TILES: readonly float32.Tile[] = [
+const TILES: readonly Tile[] = [
   { quads: 2, vectors: 2, laneRows: 16, laneColumns: 16, depth: 8 },
   { quads: 1, vectors: 1, laneRows: 16, laneColumns: 16, depth: 16 },
   { quads: 1, vectors: 1, laneRows: 8, laneColumns: 8, depth: 16 },
@@ -80,15 +81,17 @@ interface Call {
   readonly device: GPUDevice;
 }
 
+/** The largest tile that leaves no part of a device idle, or the smallest. */
+export function fittingTile({ limits }: GPUDevice, workgroups: (tile: Tile) => number): Tile {
+  const fitting = TILES.filter((tile) => bytesOf(tile) <= limits.maxComputeWorkgroupStorageSize);
+  return fitting.find((tile) => workgroups(tile) >= ENOUGH_WORKGROUPS) ?? (fitting.at(-1) as Tile);
+}
+
 function float32Plan({ product, epilogue, alpha, device }: Call): GpuPlan {
   const { rows, columns, inner, batches, a, b } = product;
-  const workgroups = (tile: float32.Tile): number =>
-    batches * Math.ceil(rows / float32.rowsOf(tile)) * Math.ceil(columns / float32.columnsOf(tile));
-  const fitting = TILES.filter(
-    (tile) => float32.bytesOf(tile) <= device.limits.maxComputeWorkgroupStorageSize,
-  );
-  const tile =
-    fitting.find((each) => workgroups(each) >= ENOUGH_WORKGROUPS) ?? (fitting.at(-1) as float32.Tile);
+  const workgroups = (tile: Tile): number =>
+    batches * Math.ceil(rows / rowsOf(tile)) * Math.ceil(columns / columnsOf(tile));
+  const tile = fittingTile(device, workgroups);
   const splits = splitsOf(workgroups(tile), inner, epilogue);
   const uniforms = uniformsOf(product, {
     inner,
@@ -98,7 +101,7 @@ function float32Plan({ product, epilogue, alpha, device }: Call): GpuPlan {
     alpha,
   });
   return finish(product, splits, (y) => ({
-    kernel: kernelOf(float32.float32Kernel, {
+    kernel: kernelOf(float32Kernel, {
       tile,
       epilogue,
       a: { innerLast: a.innerLast, isVector: a.isVector },
@@ -107,11 +110,7 @@ function float32Plan({ product, epilogue, alpha, device }: Call): GpuPlan {
     }),
     buffers: ['a', 'b', ...epilogueBuffers(epilogue), y],
     uniforms,
-    workgroups: [
-      Math.ceil(columns / float32.columnsOf(tile)),
-      Math.ceil(rows / float32.rowsOf(tile)),
-      splits * batches,
-    ],
+    workgroups: [Math.ceil(columns / columnsOf(tile)), Math.ceil(rows / rowsOf(tile)), splits * batches],
   }));
 }
 

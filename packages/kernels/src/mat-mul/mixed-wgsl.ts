@@ -127,7 +127,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
   let column0 = group.x * ${tileColumns} + firstB;
   let inner0 = group.z / sizes.batches * sizes.splitDepth;
   let innerEnd = min(sizes.inner, inner0 + sizes.splitDepth);
-  let start = startsOf(group.z % sizes.batches).xy
+  let start = startsOf(group.z % sizes.batches)
     + vec2u(group.y * ${tileRows}, group.x * ${tileColumns}) * sizes.inner;
 
   ${times(sums, (i) => `var sum${i}: Sums;`)}

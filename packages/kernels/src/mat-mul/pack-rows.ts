@@ -2,7 +2,7 @@
 import type { GpuKernel, GpuPlan } from '../gpu/kernel.ts';
 import { u32 } from '../gpu/kernel.ts';
 import { kernelOf } from './gpu.ts';
-import { PACK_ROWS, PACKED_WIDTH, packRowsWgsl, type Source } from './pack-rows-wgsl.ts';
+import { MOST_HELD_WIDTH, PACK_ROWS, PACKED_WIDTH, packRowsWgsl, type Source } from './pack-rows-wgsl.ts';
 
 /** What an op's dispatches are, and what they need in between. */
 export type Part = Required<Pick<GpuPlan, 'dispatches' | 'scratch'>>;
@@ -10,12 +10,22 @@ export type Part = Required<Pick<GpuPlan, 'dispatches' | 'scratch'>>;
 /** What a dispatch has at most, shared between its sources: more than any device runs at once for each. */
 const MOST_GROUPS = 65_535;
 
-/** A matrix that is one tensor, or the rows of several. */
-export interface Operand {
-  readonly width: number;
-  /** The rows of each tensor, by its name. */
-  readonly sources: Readonly<Record<string, number>>;
-}
+/** A matrix that is one tensor, or the rows of several; or the columns of several. */
+export type Operand =
+  | {
+      readonly width: number;
+      /** The rows of each tensor, by its name. */
+      readonly sources: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly rows: number;
+      /** The width of each tensor, by its name; see {@link canPackColumns}. */
+      readonly columns: Readonly<Record<string, number>>;
+    };
+
+/** Whether tensors of these widths can be packed side by side: a vector is to be of one alone, and rows are to stay in registers. */
+export const canPackColumns = (widths: readonly number[]): boolean =>
+  sum(widths) <= MOST_HELD_WIDTH && widths.every((width) => width % 4 === 0);
 
 const packedWidth = (width: number): number => PACKED_WIDTH * Math.ceil(width / PACKED_WIDTH);
 /** Of a packed row, in vectors of 8. */
@@ -23,38 +33,57 @@ export const strideOf = (width: number): number => packedWidth(width) / 8;
 export const packedOf = (matrix: string): string => `packed_${matrix}`;
 export const scalesOf = (matrix: string): string => `scales_${matrix}`;
 
+/** What is packed in one go: the rows of a tensor, or of several side by side. */
+interface Strip {
+  readonly tensors: readonly string[];
+  readonly widths: readonly number[];
+  readonly rows: number;
+}
+
+const stripsOf = (operand: Operand): Strip[] =>
+  'columns' in operand
+    ? [{ tensors: Object.keys(operand.columns), widths: Object.values(operand.columns), rows: operand.rows }]
+    : Object.entries(operand.sources).map(([name, rows]) => ({
+        tensors: [name],
+        widths: [operand.width],
+        rows,
+      }));
+
 /** `packed` and `scales` of each matrix. */
 export function packRows(matrices: Readonly<Record<string, Operand>>): Part {
   const names = Object.keys(matrices);
-  const operands = Object.values(matrices);
-  const sources = operands.flatMap(({ width, sources: own }, matrix) => {
+  const strips = Object.values(matrices).flatMap((operand, matrix) => {
     let start = 0;
-    return Object.entries(own).map(([name, rows]) => {
-      start += rows;
-      return { name, rows, start: start - rows, matrix, width };
+    return stripsOf(operand).map((strip) => {
+      start += strip.rows;
+      return { ...strip, start: start - strip.rows, matrix };
     });
   });
-  const most = Math.floor(MOST_GROUPS / sources.length);
-  const groups = sources.map(({ rows }) => Math.min(most, Math.ceil(rows / PACK_ROWS)));
+  const most = Math.floor(MOST_GROUPS / strips.length);
+  const groups = strips.map(({ rows }) => Math.min(most, Math.ceil(rows / PACK_ROWS)));
+  const scratch = names.flatMap((name, matrix) => {
+    const own = strips.filter((strip) => strip.matrix === matrix);
+    const rows = sum(own.map((strip) => strip.rows));
+    return [
+      [packedOf(name), { shape: [rows, packedWidth(sum(own[0]?.widths ?? [])) / 2] }],
+      [scalesOf(name), { shape: [rows] }],
+    ];
+  });
   return {
-    scratch: Object.fromEntries(
-      Object.entries(matrices).flatMap(([name, { width, sources: own }]) => {
-        const rows = sum(Object.values(own));
-        return [
-          [packedOf(name), { shape: [rows, packedWidth(width) / 2] }],
-          [scalesOf(name), { shape: [rows] }],
-        ];
-      }),
-    ),
+    scratch: Object.fromEntries(scratch),
     dispatches: [
       {
         kernel: kernelOf(
           packKernel,
-          sources.map(({ matrix, width }) => ({ matrix, width })),
+          strips.map(({ matrix, widths }) => ({ matrix, widths })),
         ),
-        buffers: [...sources.map(({ name }) => name), ...names.map(packedOf), ...names.map(scalesOf)],
-        uniforms: sources
-          .flatMap(({ rows, start, width }, i) => [groups[i] as number, rows, start, width])
+        buffers: [
+          ...strips.flatMap(({ tensors }) => tensors),
+          ...names.map(packedOf),
+          ...names.map(scalesOf),
+        ],
+        uniforms: strips
+          .flatMap(({ rows, start, widths }, i) => [groups[i] as number, rows, start, sum(widths)])
           .map(u32),
         workgroups: [sum(groups)],
       },
@@ -77,7 +106,7 @@ const packKernel = (sources: readonly Source[]): GpuKernel => {
     name: 'PackRows',
     wgsl: packRowsWgsl(sources),
     bindings: [
-      ...sources.map(() => 'read' as const),
+      ...sources.flatMap(({ widths }) => widths.map(() => 'read' as const)),
       ...Array.from(matrices).flatMap(() => ['write', 'write'] as const),
     ],
   };

@@ -89,7 +89,7 @@ const operand = (shape: readonly number[], axes: readonly number[], innerLast: b
 const BATCH_FIELDS = ['batch1', 'batch2', 'batch3'] as const;
 const STEP_FIELDS = ['A', 'B'].flatMap((name) => [0, 1, 2, 3].map((axis) => `step${name}${axis}`));
 
-/** `sizes`, as {@link uniformsOf} fills it, and `startsOf`: where the matrices of a product begin, x in A, y in B, and where k ends, z. */
+/** `sizes`, as {@link uniformsOf} fills it, and `startsOf`: where the matrices of a product begin, x in A, y in B. */
 export const sizesWgsl = (binding: number): string => `
 struct Sizes {
   ${['rows', 'columns', 'inner', 'splitDepth', 'batches', ...BATCH_FIELDS, ...STEP_FIELDS].map((name) => `${name}: u32,`).join(' ')}
@@ -97,14 +97,13 @@ struct Sizes {
 }
 @group(0) @binding(${binding}) var<uniform> sizes: Sizes;
 
-fn startsOf(batch: u32) -> vec3u {
+fn startsOf(batch: u32) -> vec2u {
   let inBatch3 = batch / sizes.batch3;
   let inBatch2 = inBatch3 / sizes.batch2;
   let at = vec4u(inBatch2 / sizes.batch1, inBatch2 % sizes.batch1, inBatch3 % sizes.batch2, batch % sizes.batch3);
-  return vec3u(
+  return vec2u(
     dot(at, vec4u(sizes.stepA0, sizes.stepA1, sizes.stepA2, sizes.stepA3)),
     dot(at, vec4u(sizes.stepB0, sizes.stepB1, sizes.stepB2, sizes.stepB3)),
-    sizes.inner,
   );
 }`;
 

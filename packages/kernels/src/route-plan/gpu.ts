@@ -1,19 +1,37 @@
-// The plan on WebGPU: counts in chunks of rows, their prefix sums, and the places of the copies; three dispatches.
+// The plan on WebGPU: counts in chunks of rows, their prefix sums, and the places of the copies. The sums are a dispatch of their own
+// only where there are many.
 import { gpuKernel } from '../gpu/bridge.ts';
-import { u32 } from '../gpu/kernel.ts';
+import { u32, type GpuDispatch } from '../gpu/kernel.ts';
 import { spread } from '../gpu/spread.ts';
 import countWgsl from './count.wgsl';
+import layoutWgsl from './layout.wgsl';
 import masksWgsl from './masks.wgsl';
 import placeWgsl from './place.wgsl';
 import type { Attrs, Inputs } from './portable.ts';
+import runningSumWgsl from './running-sum.wgsl';
 import sumWgsl from './sum.wgsl';
+import summedWgsl from './summed.wgsl';
+import talliesWgsl from './tallies.wgsl';
 
 const CHUNK_ROWS = 128;
-/** Storage buffers of the stage that has the most. */
-const MOST_BUFFERS = 8;
+/** Storage buffers of the stage that has the most, in three dispatches and in two. */
+const MOST_BUFFERS = 7;
+const MOST_BUFFERS_OF_TWO = 10;
+/** Counts that every workgroup can add up by itself in less time than a dispatch of one workgroup takes. */
+const FEW_COUNTS = 2 ** 14;
+/** What adding up takes of workgroup memory: for each memory, and for the running sums over its invocations. */
+const TALLY_BYTES = 20;
+const SUM_BYTES = 4 * CHUNK_ROWS;
 
-const countText = [masksWgsl, countWgsl].join('\n');
-const placeText = [masksWgsl, placeWgsl].join('\n');
+const countText = [layoutWgsl, masksWgsl, countWgsl].join('\n');
+const sumText = [layoutWgsl, runningSumWgsl, sumWgsl].join('\n');
+const placeText = [layoutWgsl, masksWgsl, summedWgsl, placeWgsl].join('\n');
+const sumAndPlaceText = [layoutWgsl, masksWgsl, runningSumWgsl, talliesWgsl, placeWgsl].join('\n');
+
+const PLACE_BUFFERS = ['choices', 'table', 'source', 'position', 'rowBucket', 'rowGroup'];
+const PLACE_BINDINGS = ['read', 'read', 'write', 'write', 'write', 'write'] as const;
+/** The op has inputs of the names `starts` and `lengths`. */
+const STARTS = ['bucketStarts', 'bucketLengths', 'groupStarts', 'groupLengths'];
 
 export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs, device: { limits } }) => {
   const { memories, isShared } = attrs;
@@ -27,11 +45,59 @@ export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs, device: { limi
   if (!fits) return undefined;
   // Each sequence ends in one chunk that need not be full.
   const chunks = Math.floor(rows / CHUNK_ROWS) + sequences;
+  const counts = memories * chunks;
   const numbers = (...shape: number[]) => ({ shape, dtype: 'int32' }) as const;
-  const sizes = [rows, sequences, chunks, chosen, given].map(u32);
-  const workgroups = spread(chunks);
+  const common = {
+    uniforms: [rows, sequences, chunks, chosen, given].map(u32),
+    workgroups: spread(chunks),
+  };
+  const constants = { memories };
+  const count: GpuDispatch = {
+    kernel: {
+      name: 'RoutePlan count',
+      wgsl: countText,
+      bindings: ['read', 'read', 'read', 'read', 'write', 'write'],
+      constants,
+    },
+    buffers: ['choices', 'starts', 'lengths', 'rowSequence', 'table', 'position'],
+    ...common,
+  };
+  const sum: GpuDispatch = {
+    kernel: {
+      name: 'RoutePlan sum',
+      wgsl: sumText,
+      bindings: ['read', 'write', 'write', 'write', 'write', 'write'],
+      constants,
+    },
+    buffers: ['table', 'firsts', ...STARTS],
+    ...common,
+    workgroups: [1],
+  };
+  const place: GpuDispatch = {
+    kernel: {
+      name: 'RoutePlan place',
+      wgsl: placeText,
+      bindings: [...PLACE_BINDINGS, 'read'],
+      constants,
+    },
+    buffers: [...PLACE_BUFFERS, 'firsts'],
+    ...common,
+  };
+  const sumAndPlace: GpuDispatch = {
+    kernel: {
+      name: 'RoutePlan sum and place',
+      wgsl: sumAndPlaceText,
+      bindings: [...PLACE_BINDINGS, 'write', 'write', 'write', 'write'],
+      constants,
+    },
+    buffers: [...PLACE_BUFFERS, ...STARTS],
+    ...common,
+  };
+  const isTwo =
+    counts <= FEW_COUNTS &&
+    maskBytes + TALLY_BYTES * memories + SUM_BYTES <= limits.maxComputeWorkgroupStorageSize &&
+    MOST_BUFFERS_OF_TWO <= limits.maxStorageBuffersPerShaderStage;
   return {
-    // The op has inputs of the names `starts` and `lengths`.
     outputs: {
       source: numbers(rows * chosen),
       position: numbers(rows, chosen),
@@ -43,61 +109,9 @@ export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs, device: { limi
       rowGroup: numbers(rows * chosen),
     },
     scratch: {
-      chunks: numbers(chunks, 4),
-      sequenceChunks: numbers(sequences),
-      counts: numbers(memories * chunks),
-      firsts: numbers(memories * chunks + 1),
+      table: numbers(counts + sequences + 3 * chunks),
+      ...(isTwo ? {} : { firsts: numbers(counts + 1) }),
     },
-    dispatches: [
-      {
-        kernel: {
-          name: 'RoutePlan count',
-          wgsl: countText,
-          bindings: ['read', 'read', 'read', 'write', 'write', 'write'],
-          constants: { memories },
-        },
-        buffers: ['choices', 'starts', 'lengths', 'chunks', 'sequenceChunks', 'counts'],
-        uniforms: sizes,
-        workgroups,
-      },
-      {
-        kernel: {
-          name: 'RoutePlan sum',
-          wgsl: sumWgsl,
-          bindings: ['read', 'read', 'write', 'write', 'write', 'write', 'write'],
-        },
-        buffers: [
-          'counts',
-          'sequenceChunks',
-          'firsts',
-          'bucketStarts',
-          'bucketLengths',
-          'groupStarts',
-          'groupLengths',
-        ],
-        uniforms: [sequences, chunks, memories].map(u32),
-        workgroups: [1],
-      },
-      {
-        kernel: {
-          name: 'RoutePlan place',
-          wgsl: placeText,
-          bindings: ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write'],
-          constants: { memories },
-        },
-        buffers: [
-          'choices',
-          'rowSequence',
-          'chunks',
-          'firsts',
-          'source',
-          'position',
-          'rowBucket',
-          'rowGroup',
-        ],
-        uniforms: sizes,
-        workgroups,
-      },
-    ],
+    dispatches: isTwo ? [count, sumAndPlace] : [count, sum, place],
   };
 });

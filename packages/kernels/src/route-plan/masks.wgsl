@@ -1,26 +1,5 @@
-// What the stages of the plan begin with: a workgroup has a chunk of 128 rows of one sequence, and one bit for each of its rows and
-// each memory that tells whether the row chose it.
-const chunkRows = 128u;
-const words = 4u;
-override memories: u32;
-
-struct Uniforms {
-  rows: u32,
-  sequences: u32,
-  /** As many as there can be at most. */
-  chunks: u32,
-  /** Choices of a row, and those that are given: where there is one more, it is the last memory. */
-  chosen: u32,
-  given: u32,
-}
-
-/** Those that are left over have no rows. */
-struct Chunk {
-  first: u32,
-  rows: u32,
-  sequence: u32,
-  unused: u32,
-}
+// One bit for each row of a workgroup's chunk and each memory: whether the row chose it.
+const words = chunkRows / 32;
 
 var<workgroup> masks: array<atomic<u32>, words * memories>;
 

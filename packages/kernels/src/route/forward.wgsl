@@ -11,6 +11,10 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(3) var<uniform> sizes: Uniforms;
 
+fn scoreAt(start: u32, m: u32) -> f32 {
+  return logits[start + min(m, sizes.memories - 1)];
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let row = (group.y * groups.x + group.x) * 64 + local;
@@ -27,12 +31,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // Indices from `memories` on: none found yet.
     var best = 0f;
     var bestIndex = sizes.memories;
-    for (var m = 0u; m < sizes.memories; m++) {
-      let score = logits[start + m];
-      let follows = j == 0 || score < last || (score == last && m > lastIndex);
-      if (follows && (bestIndex == sizes.memories || score > best)) {
-        best = score;
-        bestIndex = m;
+    for (var begin = 0u; begin < sizes.memories; begin += 4) {
+      // A loop waits for what it reads: four at once.
+      let scores = vec4f(
+        scoreAt(start, begin),
+        scoreAt(start, begin + 1),
+        scoreAt(start, begin + 2),
+        scoreAt(start, begin + 3),
+      );
+      for (var i = 0u; i < 4; i++) {
+        let m = begin + i;
+        let score = scores[i];
+        let follows = j == 0 || score < last || (score == last && m > lastIndex);
+        if (m < sizes.memories && follows && (bestIndex == sizes.memories || score > best)) {
+          best = score;
+          bestIndex = m;
+        }
       }
     }
     if (j == 0) {

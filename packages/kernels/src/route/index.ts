@@ -8,11 +8,11 @@ import balanceBackwardWgsl from './balance-backward.wgsl';
 import balanceTotalsWgsl from './balance-totals.wgsl';
 import balanceWgsl from './balance.wgsl';
 import forwardWgsl from './forward.wgsl';
-import { rowLayout } from './row-layout.ts';
+import { layoutOf } from './layout.ts';
 import softmaxWgsl from './softmax.wgsl';
 
 type Inputs = { logits: Tensor };
-type BackwardInputs = { choices: Tensor; weights: Tensor; dWeights: Tensor };
+type BackwardInputs = { choices: Tensor; weights: Tensor; dWeights: Tensor; dPassed: Tensor | undefined };
 
 const forward = gpuKernel<Inputs, { topK: number }>(({ shapes, attrs: { topK } }) => {
   const [rows = 0, memories = 0] = shapes.logits;
@@ -22,7 +22,7 @@ const forward = gpuKernel<Inputs, { topK: number }>(({ shapes, attrs: { topK } }
       {
         kernel: { name: 'Route forward', wgsl: forwardWgsl, bindings: ['read', 'write', 'write'] },
         buffers: ['logits', 'choices', 'weights'],
-        ...rowLayout(rows, memories, topK),
+        ...layoutOf(rows, memories, topK),
       },
     ],
   };
@@ -30,13 +30,20 @@ const forward = gpuKernel<Inputs, { topK: number }>(({ shapes, attrs: { topK } }
 
 const backward = gpuKernel<BackwardInputs, { memories: number }>(({ shapes, attrs: { memories } }) => {
   const [rows = 0, chosen = 0] = shapes.choices;
+  const isPassed = shapes.dPassed !== undefined;
   return {
     outputs: { dLogits: { shape: [rows, memories] } },
     dispatches: [
       {
-        kernel: { name: 'Route backward', wgsl: backwardWgsl, bindings: ['read', 'read', 'read', 'write'] },
-        buffers: ['choices', 'weights', 'dWeights', 'dLogits'],
-        ...rowLayout(rows, memories, chosen),
+        kernel: {
+          name: 'Route backward',
+          wgsl: backwardWgsl,
+          bindings: ['read', 'read', 'read', 'read', 'write'],
+          constants: { isPassed: Number(isPassed) },
+        },
+        // Something must be bound for what is not read.
+        buffers: ['choices', 'weights', 'dWeights', isPassed ? 'dPassed' : 'dWeights', 'dLogits'],
+        ...layoutOf(rows * memories, memories, chosen),
       },
     ],
   };
@@ -98,7 +105,7 @@ const balanceBackward = gpuKernel<SlopeInputs, { topK: number }>(({ shapes, attr
           bindings: ['read', 'read', 'read', 'read', 'read', 'write'],
         },
         buffers: ['logits', 'rowSequence', 'load', 'rowWeight', 'dLoss', 'dLogits'],
-        ...rowLayout(rows, memories, topK),
+        ...layoutOf(rows, memories, topK),
       },
     ],
   };

@@ -1,5 +1,14 @@
 // The columns of a matrix, in tensors of their own, and back; and maps whose columns are taken apart.
-import { concat, defineOp, split, type Op, type OpInputs, type Tensor, type Tensor2D } from '@mnemix/tensor';
+import {
+  concat,
+  defineOp,
+  split,
+  type Op,
+  type OpDefinition,
+  type OpInputs,
+  type Tensor,
+  type Tensor2D,
+} from '@mnemix/tensor';
 import { byCount } from '../by-count.ts';
 import { gpuKernel } from '../gpu/bridge.ts';
 import { moveColumns, nameOf } from './gpu.ts';
@@ -22,9 +31,11 @@ const kernels = gpuKernel<{ y: Tensor }, ColumnsAttrs>(({ shapes: { y }, attrs: 
 });
 
 /** One op for each number of parts, by the names of its outputs. */
-function byWidths<I extends OpInputs>(make: (outputs: string[]) => Op<I, Columns, ColumnsAttrs>) {
+function byWidths<I extends OpInputs, Passed extends keyof I & string = never>(
+  make: (outputs: string[]) => Op<I, Columns, ColumnsAttrs, Passed>,
+): Op<I, Columns, ColumnsAttrs, Passed> {
   const ops = byCount((count) => make(Array.from({ length: count }, (_, i) => nameOf(i))));
-  return (inputs: I, attrs: ColumnsAttrs): Columns => ops(attrs.widths.length)(inputs, attrs);
+  return (inputs, attrs) => ops(attrs.widths.length)(inputs, attrs);
 }
 
 /** y [N, sum of the widths] → parts [N, width]. It has no gradient of its own: that is for the ops below. */
@@ -53,25 +64,61 @@ const joinOp = defineOp<Columns, { y: Tensor }, ColumnsAttrs>({
   }),
 });
 
-interface MapOps<I extends OpInputs> {
+const gradientOf = (i: number): string => `dy${i}`;
+
+/** The gradients of a map's columns, dy0, dy1, …; and that of x, where the map passes it on and anything used it. */
+export type Slopes = Columns & { readonly dPassed?: Tensor | undefined };
+
+interface MapOps<I extends OpInputs, Passed extends keyof I & 'x'> {
   readonly name: string;
   readonly integers?: readonly (keyof I & string)[];
+  /** The whole [N, sum of the widths]. */
   readonly forward: (inputs: I) => Tensor;
-  readonly gradient: (inputs: I, dy: Tensor) => { [Name in keyof I]?: Tensor };
+  readonly gradient: (inputs: I & Slopes, attrs: ColumnsAttrs) => { [Name in keyof I]?: Tensor };
+  /** See `defineOp`. */
+  readonly passes?: readonly Passed[];
+  /** Those that write the columns where they belong. */
+  readonly kernels: NonNullable<OpDefinition<I, Columns, ColumnsAttrs>['kernels']>;
 }
 
 /** A map whose columns are taken apart, as one node of the tape: the whole is not kept for the gradient. */
-export const splitMap = <I extends OpInputs>({ name, integers = [], forward, gradient }: MapOps<I>) =>
-  byWidths<I>((outputs) =>
-    defineOp<I, Columns, ColumnsAttrs>({
+export const splitMap = <I extends OpInputs, Passed extends keyof I & 'x' = never>({
+  name,
+  integers = [],
+  passes = [],
+  forward,
+  gradient,
+  kernels: ofMap,
+}: MapOps<I, Passed>) =>
+  byWidths<I, Passed>((outputs) =>
+    defineOp<I, Columns, ColumnsAttrs, Passed>({
       name: `${name}${outputs.length}`,
       outputs,
       integers,
+      passes,
       portable: (inputs, attrs) => columnsOf({ y: forward(inputs) }, attrs),
-      gradient: ({ inputs, grads, attrs }) =>
-        gradient(
-          inputs,
-          joinOp(Object.fromEntries(outputs.map((output) => [output, grads[output] as Tensor])), attrs).y,
-        ),
+      kernels: ofMap,
+      gradient: ({ inputs, grads, used, attrs }) => {
+        const dys = outputs.map((output, i) => [gradientOf(i), grads[output] as Tensor]);
+        const [passed] = passes.filter((input) => used.has(input));
+        return gradient(
+          { ...inputs, ...Object.fromEntries(dys), dPassed: passed && (grads[passed] as Tensor) },
+          attrs,
+        );
+      },
     }),
   );
+
+/** The inputs of a map's gradient with the gradients of its columns side by side, as dy. */
+export function withWhole<I extends OpInputs>(
+  { dPassed: _, ...inputs }: I & Slopes,
+  attrs: ColumnsAttrs,
+): I & { readonly dy: Tensor } {
+  const rest: Record<string, Tensor | undefined> = { ...inputs };
+  const columns = attrs.widths.map((_, i) => {
+    const name = gradientOf(i);
+    delete rest[name];
+    return [nameOf(i), inputs[name] as Tensor];
+  });
+  return { ...(rest as I), dy: joinOp(Object.fromEntries(columns), attrs).y };
+}

@@ -1,8 +1,8 @@
 // The gate of a SwiGLU feed-forward layer.
 import { checkShapes, currentBackend, defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
 import { LEAST_ROWS, linear, type Layer } from '../linear/index.ts';
-import { mapOfList } from '../linear/list.ts';
 import * as gpu from './gpu.ts';
+import { gateOfMaps } from './of-maps.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
 
@@ -38,24 +38,9 @@ export function swiGlu(gate: Tensor, up: Tensor): Tensor {
   return forwardOp({ gate, up }, {}).y;
 }
 
-const halvesBackwardOp = defineOp<portable.HalvesBackwardInputs, { dx: Tensor }, object>({
-  name: 'SwiGluHalvesBackward',
-  outputs: ['dx'],
-  portable: portable.backwardHalves,
-  kernels: gpu.backwardHalves,
-});
-
-const halvesOp = defineOp<portable.HalvesInputs, { y: Tensor }, object>({
-  name: 'SwiGluHalves',
-  outputs: ['y'],
-  portable: portable.forwardHalves,
-  kernels: gpu.forwardHalves,
-  gradient: ({ inputs, grads }) => ({ x: halvesBackwardOp({ ...inputs, dy: grads.y }, {}).dx }),
-});
-
 /**
  * {@link swiGlu} of two maps of x: silu(W_gate x) ⊙ W_up x. On WebGPU both are one product, forward and backward, whose columns are
- * never taken apart.
+ * never taken apart, and which gates them in float32.
  *
  * @param x [N, in]
  * @returns [N, out]
@@ -72,5 +57,5 @@ export function swiGluOfMaps(
   });
   const isJoined = currentBackend() === 'webgpu' && x.shape[0] >= LEAST_ROWS && !gate.bias && !up.bias;
   if (!isJoined) return swiGlu(linear({ x, ...gate }), linear({ x, ...up })) as Tensor2D;
-  return halvesOp({ x: mapOfList(x, [gate.weight, up.weight]) }, {}).y as Tensor2D;
+  return gateOfMaps(x, gate.weight, up.weight);
 }

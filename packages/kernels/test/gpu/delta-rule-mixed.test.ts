@@ -1,4 +1,5 @@
-// The delta rule on matrix units cannot run on a software adapter: its texts are checked, and when they are planned.
+// The delta rule on matrix units cannot run on a software adapter: its texts are checked, and when they are planned. So are those in
+// float32 that bind more buffers than a software adapter has.
 // What they make was compared with float64 on a card (docs/kernels.md): outputs within 1e-3, gradients within 3e-3 relative RMS.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forwardPlan, gradientPlan } from '../../src/delta-rule/gpu.ts';
@@ -22,6 +23,8 @@ interface Problem {
   readonly erase?: boolean;
   readonly eraseBeforeDecay?: boolean;
   readonly initial?: boolean;
+  /** Something depends on the last states. */
+  readonly usesState?: boolean;
   /** Into segments of two chunks. */
   readonly isCut?: boolean;
   readonly precision?: 'float32' | 'mixed';
@@ -37,6 +40,7 @@ function plansOf({
   erase = false,
   eraseBeforeDecay = false,
   initial = false,
+  usesState = true,
   isCut = false,
   precision = 'mixed',
   on = roomyDevice,
@@ -64,7 +68,12 @@ function plansOf({
     eraseBeforeDecay,
   } as never;
   const call = { attrs, device: on, precision };
-  const seen = { ...shapes, corrected: shapes.v, dO: shapes.v, dState: [1, heads, dk, dv] };
+  const seen = {
+    ...shapes,
+    corrected: shapes.v,
+    dO: shapes.v,
+    ...(usesState && { dState: [1, heads, dk, dv] }),
+  };
   return {
     forward: forwardPlan({ ...call, shapes }) as GpuPlan,
     backward: gradientPlan({ ...call, shapes: seen }) as GpuPlan,
@@ -102,7 +111,7 @@ describe('the delta rule on matrix units', () => {
   it('hands on nothing that no dispatch has made', () => {
     for (const gate of ['none', 'scalar', 'vector'] as const)
       for (const { dispatches, outputs, scratch } of [false, true].flatMap((isCut) =>
-        Object.values(plansOf({ gate, isCut })),
+        Object.values(plansOf({ gate, isCut, usesState: isCut })),
       )) {
         const made = new Set<string>();
         const known = new Set(Object.keys({ ...outputs, ...scratch }));
@@ -138,5 +147,29 @@ describe('the delta rule on matrix units', () => {
       { on: plain },
     ];
     for (const problem of left) expect(isOnMatrixUnits(problem)).toBe(false);
+  });
+});
+
+describe('the delta rule in float32', () => {
+  const oneGate: Problem = { gate: 'scalar', precision: 'float32' };
+  const binding = (maxStorageBuffersPerShaderStage: number) =>
+    ({ ...roomyDevice, limits: { ...roomyDevice.limits, maxStorageBuffersPerShaderStage } }) as GPUDevice;
+  const stagesOf = (on: GPUDevice) =>
+    plansOf({ ...oneGate, on }).backward.dispatches.map(({ kernel }) => kernel);
+
+  it('finishes in the dispatch of the gates where a stage has the 15 buffers for both', () => {
+    const both = stagesOf(binding(15));
+    const apart = stagesOf(binding(14));
+    const lastOf = (kernels: typeof both) =>
+      kernels.map(({ name }) => name).filter((name) => /gate gradient|finish/.test(name));
+    expect(lastOf(both)).toEqual(['LowRank gate gradient and DeltaRule finish']);
+    expect(lastOf(apart)).toEqual(['LowRank gate gradient', 'DeltaRule finish']);
+    expect(Math.max(...both.map(({ bindings }) => bindings.length))).toBe(15);
+  });
+
+  it('has valid texts, of any width', async () => {
+    for (const dk of [128, 33])
+      for (const given of [true, false])
+        await expectValidTexts(device, plansOf({ ...oneGate, dk, strengths: given, erase: given }).backward);
   });
 });

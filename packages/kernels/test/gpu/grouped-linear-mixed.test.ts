@@ -2,7 +2,13 @@
 // What they make is compared with float64 on a card, by `mnemix-bench kernels --only groupedLinear`.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GpuPlan } from '../../src/gpu/kernel.ts';
-import { backwardPlan, forwardPlan, packsList } from '../../src/grouped-linear/gpu.ts';
+import {
+  backwardPlan,
+  columnsBackwardPlan,
+  columnsForwardPlan,
+  forwardPlan,
+  packsList,
+} from '../../src/grouped-linear/gpu.ts';
 import { expectValidTexts, openNullDevice, roomyDevice } from './null-device.ts';
 
 let device: GPUDevice | undefined;
@@ -55,6 +61,7 @@ function plansOf({
     forward: forwardPlan(call) as GpuPlan,
     backward: backwardPlan(call) as GpuPlan,
     isPacked: packsList(call),
+    columns: (own: readonly number[]) => [columnsForwardPlan(call, own), columnsBackwardPlan(call, own)],
   };
 }
 
@@ -108,6 +115,20 @@ describe('the grouped linear map on matrix units', () => {
     expect(namesOf(long.backward).slice(3)).toEqual(['GroupedLinear sum to 14', 'GroupedLinear sum to 6']);
   });
 
+  it('has valid texts for outputs that are apart, which it writes and packs where they lie', async () => {
+    const [forward, backward] = plansOf({ widths: [512, 512, 4, 4], isJoined: true }).columns([
+      512, 512, 4, 4,
+    ]);
+    await expectValidTexts(device, forward as GpuPlan);
+    await expectValidTexts(device, backward as GpuPlan);
+    expect(Object.keys((forward as GpuPlan).outputs)).toEqual(['y0', 'y1', 'y2', 'y3']);
+    expect(namesOf(forward as GpuPlan)).toEqual(['PackRows', 'GroupedLinear mixed forward']);
+    expect(backward?.dispatches[0]?.buffers.slice(0, 6)).toEqual(['x', 'dy0', 'dy1', 'dy2', 'dy3', 'weight']);
+    // A vector is to be of one alone, and rows are to stay in registers.
+    expect(plansOf({ outputs: 1030 }).columns([512, 514, 4])).toEqual([undefined, undefined]);
+    expect(plansOf({ outputs: 4096 }).columns([2048, 2048])).toEqual([undefined, undefined]);
+  });
+
   const less = { ...roomyDevice, limits: { ...roomyDevice.limits, maxComputeWorkgroupStorageSize: 32_768 } };
   it.each<[string, Problem]>([
     ['in float32', { precision: 'float32' }],
@@ -118,6 +139,6 @@ describe('the grouped linear map on matrix units', () => {
   ])('is in float32 for maps %s', (_, problem) => {
     const { forward, backward } = plansOf(problem);
     expect(namesOf(forward)).toEqual(['GroupedLinear forward']);
-    expect(namesOf(backward)).toEqual(['GroupedLinear dx', 'GroupedLinear dW', 'GroupedLinear sum']);
+    expect(namesOf(backward)).toEqual(['GroupedLinear backward', 'GroupedLinear sum']);
   });
 });

@@ -54,6 +54,9 @@ describeOnWebgpu('groupedLinear', (backend) => {
     [5, [3, 4]],
     // More weights than a stage has buffers for, with narrow ones in the middle.
     [4, [8, 1, 4, 3, 4]],
+    // More numbers of one map than a workgroup sums up at a time, in packs and not.
+    [8, [4, 520]],
+    [5, [3, 210]],
   ])('takes the columns of several maps of %i apart: %j', async (inner, widths) => {
     const shape = long(
       inner,

@@ -16,6 +16,9 @@ describeOnWebgpu('joinRows', (backend) => {
     [[2], 4],
     [[1, 3, 2], 3],
     [[300, 1, 7], 4],
+    // More than a workgroup moves at a time, in packs and not.
+    [[1030, 1, 2050], 4],
+    [[2, 350], 3],
     [Array.from({ length: 23 }, (_, i) => 1 + (i % 3)), 4],
   ])('joins parts of %j rows, %i wide, and gives each its own gradient', async (rows, width) => {
     const random = seededRandom(5);

@@ -19,6 +19,12 @@ interface Problem {
 
 const [heads, width] = [2, 64];
 
+/** Binds no more than a few tokens ask for, which is more than the chunk forms must have. */
+const narrowDevice = {
+  ...roomyDevice,
+  limits: { ...roomyDevice.limits, maxStorageBuffersPerShaderStage: 12 },
+} as GPUDevice;
+
 interface Scan {
   readonly forwardPlan: (call: never) => GpuPlan | string | undefined;
   readonly gradientPlan: (call: never) => GpuPlan | string | undefined;
@@ -36,11 +42,12 @@ const scans: Readonly<Record<string, Scan>> = {
     inputs: [],
     saved: ['corrected'],
     dispatches: [
-      { gate: 'none', precision: 'float32', without: 15, kept: 9 },
-      { gate: 'scalar', precision: 'float32', without: 17, kept: 10 },
-      { gate: 'vector', precision: 'float32', without: 19, kept: 14 },
+      { gate: 'none', precision: 'float32', without: 13, kept: 8 },
+      { gate: 'scalar', precision: 'float32', without: 13, kept: 8 },
+      { gate: 'scalar', precision: 'float32', on: narrowDevice, without: 14, kept: 9 },
+      { gate: 'vector', precision: 'float32', without: 17, kept: 13 },
       { gate: 'none', precision: 'mixed', without: 11, kept: 9 },
-      { gate: 'scalar', precision: 'mixed', without: 13, kept: 10 },
+      { gate: 'scalar', precision: 'mixed', without: 11, kept: 9 },
       { gate: 'vector', precision: 'mixed', without: 17, kept: 15 },
     ],
   },
@@ -51,10 +58,10 @@ const scans: Readonly<Record<string, Scan>> = {
     saved: [],
     dispatches: [
       { gate: 'none', precision: 'float32', without: 8, kept: 5 },
-      { gate: 'scalar', precision: 'float32', without: 10, kept: 6 },
+      { gate: 'scalar', precision: 'float32', without: 9, kept: 6 },
       { gate: 'vector', precision: 'float32', without: 12, kept: 9 },
       { gate: 'none', precision: 'mixed', without: 6, kept: 4 },
-      { gate: 'scalar', precision: 'mixed', without: 8, kept: 5 },
+      { gate: 'scalar', precision: 'mixed', without: 7, kept: 5 },
       { gate: 'vector', precision: 'mixed', without: 11, kept: 9 },
     ],
   },
@@ -64,9 +71,9 @@ const scans: Readonly<Record<string, Scan>> = {
     inputs: ['a', 'b'],
     saved: ['recalled'],
     dispatches: [
-      { gate: 'none', precision: 'float32', without: 19, kept: 12 },
-      { gate: 'scalar', precision: 'float32', without: 21, kept: 13 },
-      { gate: 'vector', precision: 'float32', without: 23, kept: 18 },
+      { gate: 'none', precision: 'float32', without: 15, kept: 10 },
+      { gate: 'scalar', precision: 'float32', without: 16, kept: 11 },
+      { gate: 'vector', precision: 'float32', without: 20, kept: 16 },
     ],
   },
 };
@@ -100,7 +107,7 @@ describe.each(Object.entries(scans))('the gradient of %s', (_, scan) => {
       ),
     };
     const gradientOf = (seen: Shapes) => gradientPlan({ ...call, shapes: seen } as never) as GpuPlan;
-    return { forward, found, without: gradientOf(given), backward: gradientOf(found) };
+    return { forward, given, found, gradientOf, without: gradientOf(given), backward: gradientOf(found) };
   };
 
   const all = dispatches.flatMap((problem) => [problem, { ...problem, isCut: true }]);
@@ -113,6 +120,16 @@ describe.each(Object.entries(scans))('the gradient of %s', (_, scan) => {
     },
   );
 
+  it('binds no more buffers than the device has for a stage', () => {
+    for (const { on = roomyDevice, ...problem } of all) {
+      const { forward, without, backward } = plansOf({ ...problem, on });
+      for (const { kernel } of [forward, without, backward].flatMap(({ dispatches: made }) => made))
+        expect(kernel.bindings.length, kernel.name).toBeLessThanOrEqual(
+          on.limits.maxStorageBuffersPerShaderStage,
+        );
+    }
+  });
+
   it('binds only what has come in or been made, and writes to nothing that has come in', () => {
     for (const problem of all) {
       const { found, backward } = plansOf(problem);
@@ -123,6 +140,19 @@ describe.each(Object.entries(scans))('the gradient of %s', (_, scan) => {
           else expect(Object.keys(found), `${kernel.name} writes`).not.toContain(name);
         });
         buffers.forEach((name, i) => kernel.bindings[i] === 'write' && made.add(name));
+      }
+    }
+  });
+
+  it('has no states at either end that nobody has or asks for', () => {
+    for (const problem of all) {
+      for (const shapes of [plansOf(problem).given, plansOf(problem).found]) {
+        const { dState = [], ...others } = shapes;
+        const { outputs, dispatches: made } = plansOf(problem).gradientOf(others);
+        expect(outputs['dInitialState']?.shape).toEqual([0]);
+        expect(made.flatMap(({ buffers }) => buffers)).not.toContain('dState');
+        const { outputs: continued } = plansOf(problem).gradientOf({ ...shapes, initialState: dState });
+        expect(continued['dInitialState']?.shape).toEqual(dState);
       }
     }
   });

@@ -2,7 +2,13 @@
 // compared with float64 on a card, by `mnemix-bench kernels`.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GpuPlan } from '../../src/gpu/kernel.ts';
-import { backwardPlan, forwardPlan, packsList } from '../../src/linear/gpu.ts';
+import {
+  backwardPlan,
+  columnsBackwardPlan,
+  columnsForwardPlan,
+  forwardPlan,
+  takesList,
+} from '../../src/linear/gpu.ts';
 import { expectValidTexts, openNullDevice, roomyDevice } from './null-device.ts';
 
 let device: GPUDevice | undefined;
@@ -42,7 +48,15 @@ function plansOf({
     dy: [rows, outputs],
   };
   const call = { shapes, device: on, precision };
-  return { forward: forwardPlan(call), backward: backwardPlan(call), isPacked: packsList(call) };
+  return {
+    forward: forwardPlan(call),
+    backward: backwardPlan(call),
+    isPacked: takesList(true)(call),
+    columns: (widths: readonly number[]) => [
+      columnsForwardPlan(call, widths),
+      columnsBackwardPlan({ ...call, shapes: { ...shapes, dPassed: shapes.x } }, widths),
+    ],
+  };
 }
 
 const namesOf = (plan: GpuPlan | undefined) => plan?.dispatches.map(({ kernel }) => kernel.name);
@@ -99,15 +113,27 @@ describe('the linear map on matrix units', () => {
       ].flat(),
     );
     expect(workgroups).toEqual([2048 + 64 + 1 + 38]);
-    const { part0, part1, part2 } = (backward as GpuPlan).outputs;
-    expect([part0, part1, part2].map((output) => output?.shape)).toEqual([
-      [512, 512],
-      [4, 512],
-      [300, 512],
+    expect(Object.entries((backward as GpuPlan).outputs).map(([name, { shape }]) => [name, shape])).toEqual([
+      ['dx', [16_384, 512]],
+      ['dPart0', [512, 512]],
+      ['dPart1', [4, 512]],
+      ['dPart2', [300, 512]],
     ]);
     // Weights whose tiles fill a device leave no parts.
     const { backward: wide } = plansOf({ inputs: 2048, list: [2048, 2048] });
     expect(namesOf(wide)).toEqual(['PackRows', 'Linear mixed dx', 'Linear mixed dW', 'SplitRows']);
+  });
+
+  it.each<[readonly number[], precision: 'mixed' | 'float32']>([
+    [[512, 300, 128], 'mixed'],
+    [[512, 300, 128], 'float32'],
+    [[512, 3, 129], 'float32'],
+  ])('has valid texts for outputs that are apart, %j in %s', async (list, precision) => {
+    const [forward, backward] = plansOf({ list, precision }).columns(list);
+    await expectValidTexts(device, forward as GpuPlan);
+    await expectValidTexts(device, backward as GpuPlan);
+    expect(Object.keys((forward as GpuPlan).outputs)).toEqual(['y0', 'y1', 'y2']);
+    expect(backward?.dispatches.some(({ buffers }) => buffers.includes('dPassed'))).toBe(true);
   });
 
   it('has longer lists joined, as a stage has no buffers for them', () => {
@@ -117,10 +143,9 @@ describe('the linear map on matrix units', () => {
     const { forward, backward } = plansOf({ list, isJoined: true });
     expect((forward as GpuPlan).dispatches[0]!.buffers.slice(0, 2)).toEqual(['x', 'weight']);
     expect(namesOf(backward)?.slice(3)).toEqual(['SumRows', 'SplitRows', 'SplitRows']);
-    expect(plansOf({ list: [512, 512], precision: 'float32' }).isPacked).toBe(false);
   });
 
-  it('leaves to the products of mat-mul what is small, narrow, precise, or more than the device has', () => {
+  it('is in float32 where it is small, narrow, precise, or more than the device has', () => {
     const cases: Problem[] = [
       { rows: 64 },
       { outputs: 4 },
@@ -132,8 +157,12 @@ describe('the linear map on matrix units', () => {
     ];
     for (const problem of cases) {
       const { forward, backward } = plansOf(problem);
-      expect([forward, backward]).toEqual([undefined, undefined]);
+      // That of one weight is the product of mat-mul.
+      expect(forward).toBeUndefined();
+      expect(namesOf(backward)?.[0]).toBe('Linear backward');
     }
+    // As are both products of the gradient where each fills a device.
+    expect(plansOf({ outputs: 8192, precision: 'float32' }).backward).toBeUndefined();
     expect(plansOf({ hasBias: true }).backward).toBeUndefined();
   });
 });

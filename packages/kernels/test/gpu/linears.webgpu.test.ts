@@ -2,7 +2,7 @@
 import { describeOnWebgpu, linear as linearOracle, nd, seededRandom, type NdArray } from '@mnemix/testkit';
 import { closeBackend, openBackend } from '@mnemix/tensor';
 import { afterAll, beforeAll, it, vi } from 'vitest';
-import { linears, swiGluOfMaps } from '../../src/index.ts';
+import { linears, linearsAndRows, swiGluOfMaps } from '../../src/index.ts';
 import { expectToMatch, float32, runOp, runOracle, type Arrays } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
@@ -50,6 +50,27 @@ describeOnWebgpu('several maps', (backend) => {
       expectToMatch(actual, runOracle({ x, ...weights }, oracle, upstream));
     },
   );
+
+  it.each([4, 7])('pass on their %i inputs, whose gradients are added to theirs', async (width) => {
+    const random = seededRandom(25);
+    const normals = (...shape: number[]) => float32(random.normals(shape));
+    const given = { x: normals(rows, width), w0: normals(8, width), w1: normals(5, width) };
+    const upstream = { y0: normals(rows, 8), y1: normals(rows, 5), rows: normals(rows, width) };
+    const actual = await runOp(
+      given,
+      ({ x, w0, w1 }) => {
+        const made = linearsAndRows(x!, [{ weight: w0! }, { weight: w1! }]);
+        return { y0: made.maps[0]!, y1: made.maps[1]!, rows: made.rows };
+      },
+      upstream,
+    );
+    const oracle = ({ x, w0, w1 }: Arrays): Arrays => ({
+      y0: linearOracle(x!, w0!),
+      y1: linearOracle(x!, w1!),
+      rows: x!,
+    });
+    expectToMatch(actual, runOracle(given, oracle, upstream));
+  });
 
   it('are joined around one with a bias, which is a product of its own', async () => {
     const { x, weights } = draw([8, 5, 4]);

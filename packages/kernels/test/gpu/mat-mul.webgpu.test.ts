@@ -12,7 +12,8 @@ import {
 } from '@mnemix/tensor';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { gpuKernel } from '../../src/gpu/bridge.ts';
-import { float32Kernel, type Tile } from '../../src/mat-mul/float32.ts';
+import { float32Kernel } from '../../src/mat-mul/float32.ts';
+import type { Tile } from '../../src/mat-mul/float32-wgsl.ts';
 import { columnsOf, mixedKernel, packing, rowsOf, type MixedTile } from '../../src/mat-mul/mixed.ts';
 import { productOf, uniformsOf } from '../../src/mat-mul/sizes.ts';
 import '../../src/index.ts';

@@ -29,6 +29,14 @@ const cases: readonly RouteCase[] = [
   },
   { name: 'many buckets', batch: 40, tokens: 3, memories: 9, chosen: 2 },
   { name: 'more memories than a workgroup has invocations', batch: 2, tokens: 40, memories: 300, chosen: 2 },
+  {
+    name: 'counts that are added up by a dispatch of their own',
+    batch: 20,
+    tokens: 300,
+    memories: 300,
+    chosen: 2,
+    segments: Array.from({ length: 20 }, (_, row) => ({ row, start: row % 2, length: (row % 3) * 140 })),
+  },
 ];
 
 const make = (shape: RouteCase, choices: readonly number[]): RoutePlan =>

@@ -1,6 +1,7 @@
 // Rows of any width move number by number.
 alias Pack = f32;
 alias Columns = u32;
+alias Packs = vec4f; // four of them
 const packWidth = 1u;
 
 fn columnsOf(c: u32) -> Columns {

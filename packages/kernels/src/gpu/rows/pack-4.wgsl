@@ -1,6 +1,7 @@
 // Rows whose width is a multiple of 4 move in vectors of 4.
 alias Pack = vec4f;
 alias Columns = vec4u;
+alias Packs = mat4x4f; // four of them
 const packWidth = 4u;
 
 /** Of the row's numbers, those that the pack c holds. */

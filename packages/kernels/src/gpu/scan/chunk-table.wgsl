@@ -1,48 +1,73 @@
 // Cuts sequences into chunks of `chunkSize` tokens: which rows each chunk is, and which chunks each sequence has. There are as
-// many entries as there can be chunks at most; those left over have no tokens.
+// many entries as there can be chunks at most; those left over have no tokens. A workgroup finds its chunk by itself, so that it can go
+// on to the chunk's tokens (`sumGates`) without waiting for a dispatch in between.
 const chunkSize = 64u;
+const invocations = 64u;
+/** A loop waits for what it reads: an invocation reads the lengths of four sequences at once. */
+const sequencesAtOnce = 4 * invocations;
 
 struct Uniforms {
+  channels: u32,
   sequences: u32,
-  chunks: u32,
 }
 
-@group(0) @binding(0) var<storage, read> starts: array<i32>;
-@group(0) @binding(1) var<storage, read> lengths: array<i32>;
-/** First row, tokens, sequence, index in the sequence. */
-@group(0) @binding(2) var<storage, read_write> chunks: array<vec4u>;
-/** First chunk, number of chunks. */
-@group(0) @binding(3) var<storage, read_write> sequenceChunks: array<vec2u>;
-@group(0) @binding(4) var<uniform> sizes: Uniforms;
+/** Chunks of the sequences that each invocation has read. */
+var<workgroup> chunkCounts: array<u32, invocations>;
+/** As an entry of the table: first row, tokens, sequence, index in the sequence. */
+var<workgroup> found: vec4u;
 
 fn lengthOf(sequence: u32) -> u32 {
   return select(0, u32(lengths[min(sequence, sizes.sequences - 1)]), sequence < sizes.sequences);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  var sequence = 0u;
-  var index = 0u;
-  var tokens = 0u;
-  var first = 0u;
-  for (var s = 0u; s < sizes.sequences; s += 4) {
-    // A loop waits for what it reads: four at once.
-    let own = vec4u(lengthOf(s), lengthOf(s + 1), lengthOf(s + 2), lengthOf(s + 3));
+/** Chunks of the sequences that the invocations before have read, and those of all. */
+fn sumCounts(local: u32) -> vec2u {
+  var sums = vec2u();
+  for (var i = 0u; i < invocations; i++) {
+    sums += chunkCounts[i] * vec2u(u32(i < local), 1);
+  }
+  return sums;
+}
+
+@compute @workgroup_size(invocations)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(global_invocation_id) id: vec3u,
+  @builtin(workgroup_id) group: vec3u,
+) {
+  // Workgroups of the same chunk have other channels: the first writes the table.
+  let writes = group.x == 0;
+  var passed = 0u;
+  for (var s = 0u; s < sizes.sequences; s += sequencesAtOnce) {
+    let sequence = s + 4 * local;
+    let own = vec4u(lengthOf(sequence), lengthOf(sequence + 1), lengthOf(sequence + 2), lengthOf(sequence + 3));
     let counts = (own + chunkSize - 1) / chunkSize;
+    workgroupBarrier();
+    chunkCounts[local] = counts.x + counts.y + counts.z + counts.w;
+    workgroupBarrier();
+    let sums = sumCounts(local);
+    var first = passed + sums.x;
     for (var i = 0u; i < 4; i++) {
-      if (id.x == s + i && id.x < sizes.sequences) {
-        sequenceChunks[id.x] = vec2u(first, counts[i]);
+      if (writes && sequence + i == group.y && group.y < sizes.sequences) {
+        sequenceChunks[group.y] = vec2u(first, counts[i]);
       }
-      if (id.x >= first && id.x < first + counts[i]) {
-        sequence = s + i;
-        index = id.x - first;
-        tokens = min(chunkSize, own[i] - index * chunkSize);
+      if (group.y >= first && group.y < first + counts[i]) {
+        let index = group.y - first;
+        let before = index * chunkSize;
+        found = vec4u(
+          u32(starts[sequence + i]) + before,
+          min(chunkSize, own[i] - before),
+          sequence + i,
+          index,
+        );
       }
       first += counts[i];
     }
+    passed += sums.y;
   }
-  if (id.x < sizes.chunks) {
-    let start = u32(starts[sequence]) + index * chunkSize;
-    chunks[id.x] = select(vec4u(), vec4u(start, tokens, sequence, index), tokens > 0);
+  let chunk = workgroupUniformLoad(&found);
+  if (writes && local == 0) {
+    chunks[group.y] = chunk;
   }
+  sumGates(chunk, id.x);
 }

@@ -59,6 +59,7 @@ export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
 
 const hasInitial = 1u;
 const fromLast = 2u;
+const hasLast = 4u;
 
 var<workgroup> sliceX: array<vec2u, ${CHUNK * stride.x}>;
 var<workgroup> sliceY: array<vec2u, ${CHUNK * stride.y}>;
@@ -196,6 +197,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     )}
   }
 
-  ${times(fragments, (i) => `last[statePair + ${(i * FRAGMENT * dv) / 2}] = state${i};`)}
+  if ((sizes.extra & hasLast) != 0) {
+    ${times(fragments, (i) => `last[statePair + ${(i * FRAGMENT * dv) / 2}] = state${i};`)}
+  }
 }`;
 }

@@ -9,16 +9,17 @@ import { mixedStatesBytes, mixedStatesWgsl } from './mixed-states-wgsl.ts';
 import { MIXED_PULL_BYTES, mixedPullWgsl } from './mixed-pull-wgsl.ts';
 import { mixedVectorBytes, mixedVectorWgsl } from './mixed-vector-wgsl.ts';
 import { carry, walked, walkFlags } from './segments.ts';
-import { read, written } from './stage.ts';
+import { read, unread, written } from './stage.ts';
 import { chunkStage, scoresOf, tilesOf, type Border, type ScanSizes } from './stages.ts';
 import passingWgsl from './passing.wgsl';
 import tokenGateGradientWgsl from './token-gate-gradient.wgsl';
+import tokenGatesWgsl from './token-gates.wgsl';
 
 /** Of heads, that the texts are written for. */
 const WIDTHS = [64, 128];
 const INVOCATIONS = 256;
 /** Storage buffers of the stage that has the most. */
-const MOST_BUFFERS = 10;
+const MOST_BUFFERS = 11;
 
 export function isForMixed({ dk, dv, gate }: ScanSizes, { limits, features }: GPUDevice): boolean {
   const widest = { inner: dk, outer: dv, transposed: false, toEnd: false, pairs: 'made' } as const;
@@ -37,13 +38,13 @@ export function isForMixed({ dk, dv, gate }: ScanSizes, { limits, features }: GP
   );
 }
 
-/** States at the chunks' borders, of `name`; what leaves segments that are walked once more. */
+/** States at the chunks' borders, of `name`; where sequences are cut, nobody asks for what leaves a segment that is walked once more. */
 export const mixedStatesScratch = (
   { chunks, heads, dk, dv, segments }: ScanSizes,
   name: string,
 ): NonNullable<GpuPlan['scratch']> => ({
   [name]: { shape: [chunks, heads, mixedStateHalves({ dk, dv }) / 2] },
-  ...(segments && { leaving: { shape: [segments.most, heads, dk, dv] } }),
+  ...(segments && unread),
 });
 
 interface States {
@@ -51,7 +52,7 @@ interface States {
   readonly y: string;
   readonly initial: string | undefined;
   readonly states: string;
-  readonly last: string;
+  readonly last: string | undefined;
   /** What X is decayed to. */
   readonly to: Border;
   readonly scale: number;
@@ -72,14 +73,14 @@ export const mixedStates = (sizes: ScanSizes, { x, y, to, scale, ...given }: Sta
         y: read(y, 'vec4f'),
         initial: read(initial ?? x, 'vec2f'),
         states: written(given.states, 'u32'),
-        last: written(last, 'vec2f'),
+        last: written(last ?? 'unread', 'vec2f'),
       },
-      told: { to, stateScale: scale, extra: walkFlags({ initial, fromLast }) },
+      told: { to, stateScale: scale, extra: walkFlags({ initial, last, fromLast }) },
       workgroups: [dv / STATE_COLUMNS, heads, count],
     });
   const first = walked(sizes, given);
   if (!segments) return [walk(first)];
-  const again = walk({ ...first, initial: 'entries', last: 'leaving' });
+  const again = walk({ ...first, initial: 'entries', last: undefined });
   return [walk(first), ...carry(sizes, { ...given, fromLast }), again];
 };
 
@@ -271,6 +272,15 @@ interface GateGradient {
   readonly initial: string | undefined;
 }
 
+/** Of passing.wgsl, and what is made. */
+export const gateBindings = (initial: string | undefined) => ({
+  states: read('states', 'u32'),
+  dStates: read('dStates', 'u32'),
+  initial: read(initial ?? 'states', 'vec2f'),
+  dInitial: read(initial ? 'dInitialState' : 'dStates', 'vec2f'),
+  dLogDecay: written('dLogDecay'),
+});
+
 /** Gradient of the gates from gradients of keys, and from the states between chunks. */
 export function mixedGateGradient(
   sizes: ScanSizes,
@@ -285,17 +295,13 @@ export function mixedGateGradient(
       ...(!isVector && { heading: subgroupsHeading }),
       parts: [
         passingWgsl,
-        isVector ? channelGateGradientWgsl : tokenGateGradientWgsl,
+        ...(isVector ? [channelGateGradientWgsl] : [tokenGatesWgsl, tokenGateGradientWgsl]),
         flow.replace('ELEMENT', element),
       ],
       bindings: {
         ...Object.fromEntries(of.map((tensor) => [tensor, read(tensor, element)])),
         ...Object.fromEntries(Object.entries(ofRows).map(([as, tensor]) => [as, read(tensor)])),
-        states: read('states', 'u32'),
-        dStates: read('dStates', 'u32'),
-        initial: read(initial ?? 'dInitialState', 'vec2f'),
-        dInitial: read('dInitialState', 'vec2f'),
-        dLogDecay: written('dLogDecay'),
+        ...gateBindings(initial),
       },
       told: { extra: Number(initial !== undefined) },
       workgroups: [isVector ? tilesOf(sizes.dk) : 1, sizes.heads, sizes.chunks],

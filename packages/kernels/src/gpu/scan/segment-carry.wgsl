@@ -2,6 +2,7 @@
 // other. An invocation has one value of a sequence's and head's state.
 const hasInitial = 1u;
 const fromLast = 2u;
+const hasLast = 4u;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -33,7 +34,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: 
     leaving = nextLeaving;
     decay = nextDecay;
   }
-  last[lane] = state;
+  if ((sizes.extra & hasLast) != 0) {
+    last[lane] = state;
+  }
 }
 
 fn decayOf(segment: u32, channel: u32) -> f32 {

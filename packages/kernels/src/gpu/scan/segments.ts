@@ -59,7 +59,8 @@ export const segmentScratch = ({ segments, count, heads, dk, dv, gate }: ScanSiz
     ...(gate !== 'none' && { segmentDecays: { shape: [segments.most, channelsOf({ gate, heads, dk })] } }),
   };
 
-const channelsOf = ({ gate, heads, dk }: Pick<ScanSizes, 'gate' | 'heads' | 'dk'>): number =>
+/** Gates of a token. */
+export const channelsOf = ({ gate, heads, dk }: Pick<ScanSizes, 'gate' | 'heads' | 'dk'>): number =>
   gate === 'vector' ? heads * dk : heads;
 
 /** `segmentChunks` and `sequenceSegments` from `sequenceChunks`. */
@@ -82,8 +83,8 @@ export const segmentTable = ({ segments, count }: ScanSizes): GpuDispatch[] =>
 interface Walk {
   /** [S, H, dk, dv]; zeros if left out. */
   readonly initial: string | undefined;
-  /** [S, H, dk, dv]: what comes out behind the last chunk on the way. */
-  readonly last: string;
+  /** [S, H, dk, dv]: what comes out behind the last chunk on the way; left out where nobody asks for it. */
+  readonly last: string | undefined;
 }
 
 /** What a walk goes along, and its states at both ends: of sequences, or of segments that nothing enters. */
@@ -96,13 +97,8 @@ export const walked = (
     : { walks: 'sequenceChunks', count, initial, last };
 
 /** What a walk is told by way of `extra`. */
-export const walkFlags = ({
-  initial,
-  fromLast,
-}: {
-  initial?: string | undefined;
-  fromLast: boolean;
-}): number => Number(initial !== undefined) + 2 * Number(fromLast);
+export const walkFlags = ({ initial, last, fromLast }: Partial<Walk> & { fromLast: boolean }): number =>
+  Number(initial !== undefined) + 2 * Number(fromLast) + 4 * Number(last !== undefined);
 
 export interface Carried extends Walk {
   /** From the last chunk to the first. */
@@ -139,9 +135,9 @@ export function carry(sizes: ScanSizes, { initial, last, fromLast }: Carried): G
       decays: read(isGated ? 'segmentDecays' : 'chunks'),
       initial: read(initial ?? 'chunks'),
       entries: written('entries'),
-      last: written(last),
+      last: written(last ?? 'unread'),
     },
-    told: { extra: walkFlags({ initial, fromLast }) },
+    told: { extra: walkFlags({ initial, last, fromLast }) },
     workgroups: [Math.ceil((dk * dv) / 256), heads, count],
   });
   return isGated ? [decays, passed] : [passed];

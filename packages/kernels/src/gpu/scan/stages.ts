@@ -2,19 +2,23 @@
 import { u32, type GpuDispatch } from '../kernel.ts';
 import { CHUNK, chunkStage, GATES, type Border, type ChunkStage, type ScanSizes } from './chunk-stage.ts';
 import chunkTableWgsl from './chunk-table.wgsl';
+import keptTableWgsl from './kept-table.wgsl';
 import { productText, type Tile } from './product.ts';
 import readsProductWgsl from './reads-product.wgsl';
 import readsWgsl from './reads.wgsl';
 import runningSumsWgsl from './running-sums.wgsl';
 import scoresWgsl from './scores.wgsl';
-import { passOn, segmentScratch, segmentTable, walked, walkFlags } from './segments.ts';
-import { read, rowsOf, written, writtenRowsOf } from './stage.ts';
+import { channelsOf, passOn, segmentScratch, segmentTable, walked, walkFlags } from './segments.ts';
+import { read, rowsOf, stage, written, writtenRowsOf } from './stage.ts';
 import stateDotsWgsl from './state-dots.wgsl';
 import statesWgsl from './states.wgsl';
 
 export { chunkStage, GATES, type Border, type Gate, type ScanSizes } from './chunk-stage.ts';
 
-/** Rows cut into chunks are at most ⌊rows / C⌋ full ones, and one more for each sequence. */
+/**
+ * Rows cut into chunks are at most ⌊rows / C⌋ full ones, and one more for each sequence. No fewer than there are sequences, since
+ * chunk-table.wgsl has a workgroup for each of either.
+ */
 export const mostChunks = ({
   rows,
   count,
@@ -23,17 +27,17 @@ export const mostChunks = ({
   rows: number;
   count: number;
   maxLength: number;
-}): number => Math.min(Math.floor(rows / CHUNK) + count, count * Math.ceil(maxLength / CHUNK));
+}): number => Math.min(Math.floor(rows / CHUNK) + count, count * Math.max(1, Math.ceil(maxLength / CHUNK)));
 
 export const tilesOf = (width: number): number => Math.ceil(width / CHUNK);
 
 /** Tensors between dispatches that all stages share. */
 export const tableScratch = (sizes: ScanSizes) => {
-  const { chunks, count, rows, heads, dk, gate } = sizes;
+  const { chunks, count, rows, gate } = sizes;
   return {
     chunks: { shape: [chunks, 4], dtype: 'int32' },
     sequenceChunks: { shape: [count, 2], dtype: 'int32' },
-    ...(gate !== 'none' && { sums: { shape: [rows, gate === 'scalar' ? heads : heads * dk, 2] } }),
+    ...(gate !== 'none' && { sums: { shape: [rows, channelsOf(sizes), 2] } }),
     ...segmentScratch(sizes),
   } as const;
 };
@@ -59,35 +63,44 @@ export const productStage = (
     parts: [() => productText(tile), ...parts],
   });
 
+/** Of running-sums.wgsl. */
+const gateSums = { logDecay: read('logDecay'), sums: written('sums', 'vec2f') };
+
 /** `chunks` and `sequenceChunks` from `starts` and `lengths`, segments, and `sums` from `logDecay`. */
 export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
-  const { chunks, count } = sizes;
-  const table: GpuDispatch = {
-    kernel: { name: 'ChunkTable', wgsl: chunkTableWgsl, bindings: ['read', 'read', 'write', 'write'] },
-    buffers: ['starts', 'lengths', 'chunks', 'sequenceChunks'],
-    uniforms: [u32(count), u32(chunks)],
-    workgroups: [Math.ceil(Math.max(chunks, count) / 64)],
-  };
-  return [table, ...segmentTable(sizes), ...runningSums(sizes)];
+  const { chunks, count, gate } = sizes;
+  const isGated = gate !== 'none';
+  const channels = channelsOf(sizes);
+  const none = 'fn sumGates(chunk: vec4u, channel: u32) {}';
+  const table = stage({
+    name: `ChunkTable${isGated ? ' and RunningSums' : ''}`,
+    parts: [chunkTableWgsl, isGated ? runningSumsWgsl : none],
+    bindings: {
+      starts: read('starts', 'i32'),
+      lengths: read('lengths', 'i32'),
+      chunks: written('chunks', 'vec4u'),
+      sequenceChunks: written('sequenceChunks', 'vec2u'),
+      ...(isGated && gateSums),
+    },
+    uniforms: [u32(channels), u32(count)],
+    constants: {},
+    workgroups: [isGated ? tilesOf(channels) : 1, chunks],
+    aligned: false,
+  });
+  return [table, ...segmentTable(sizes)];
 }
 
-/** `sums` from `logDecay`. */
-export function runningSums({ chunks, gate, heads, dk }: ScanSizes): GpuDispatch[] {
-  if (gate === 'none') return [];
-  const channels = gate === 'vector' ? heads * dk : heads;
-  return [
-    {
-      kernel: {
-        name: 'RunningSums',
-        wgsl: runningSumsWgsl,
-        bindings: ['read', 'read', 'write'],
-      },
-      buffers: ['logDecay', 'chunks', 'sums'],
-      uniforms: [u32(channels)],
-      workgroups: [Math.ceil(channels / 64), chunks],
-    },
-  ];
-}
+/** `sums` from `logDecay`, where the table has been kept. */
+export const runningSums = (sizes: ScanSizes): GpuDispatch =>
+  stage({
+    name: 'RunningSums',
+    parts: [keptTableWgsl, runningSumsWgsl],
+    bindings: { chunks: read('chunks', 'vec4u'), ...gateSums },
+    uniforms: [u32(channelsOf(sizes))],
+    constants: {},
+    workgroups: [tilesOf(channelsOf(sizes)), sizes.chunks],
+    aligned: false,
+  });
 
 interface States {
   readonly x: string;
@@ -96,8 +109,8 @@ interface States {
   readonly initial: string | undefined;
   /** [chunks, H, dk, dv]. */
   readonly states: string;
-  /** [S, H, dk, dv]: what comes out behind the last chunk on the way. */
-  readonly last: string;
+  /** [S, H, dk, dv]: what comes out behind the last chunk on the way; left out where nobody asks for it. */
+  readonly last: string | undefined;
   /** Which border of the chunk the writes are decayed to; also the way that the state takes, from first to last or back. */
   readonly to: Border;
   readonly scale: number;
@@ -116,9 +129,9 @@ export const states = (sizes: ScanSizes, { x, y, to, scale, ...given }: States):
       y: rowsOf(y, 'valueWidth'),
       initial: rowsOf(initial ?? x, 'valueWidth'),
       states: writtenRowsOf(given.states, 'valueWidth'),
-      last: writtenRowsOf(last, 'valueWidth'),
+      last: writtenRowsOf(last ?? 'unread', 'valueWidth'),
     },
-    told: { to, stateScale: scale, extra: walkFlags({ initial, fromLast }) },
+    told: { to, stateScale: scale, extra: walkFlags({ initial, last, fromLast }) },
     workgroups: [tilesOf(sizes.dk) * tilesOf(sizes.dv), sizes.heads, count],
   });
   return [walk, ...passOn(sizes, { ...given, fromLast })];

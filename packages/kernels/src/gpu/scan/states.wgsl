@@ -4,6 +4,7 @@
 // tile of one sequence's and head's state in registers.
 const hasInitial = 1u;
 const fromLast = 2u;
+const hasLast = 4u;
 
 /** Of a chunk's tokens to its border, with one gate for all channels; then of the rows of the state. */
 var<workgroup> decays: array<f32, 2 * tile>;
@@ -80,7 +81,7 @@ fn leave(chunkIndex: u32, head: u32, at: vec2u, state: vec4f) {
 }
 
 fn finish(lane: u32, at: vec2u, state: vec4f) {
-  if (at.x < sizes.keyWidth) {
+  if ((sizes.extra & hasLast) != 0 && at.x < sizes.keyWidth) {
     putLast(lane * sizes.keyWidth + at.x, at.y, state);
   }
 }

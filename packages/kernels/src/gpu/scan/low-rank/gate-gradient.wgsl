@@ -1,6 +1,8 @@
 // Gradient of one gate a token and head. A gate t gets what passes through it: from the chunk's entering state to reads and
 // recalls at or behind it, from writes before it to the leaving state, from the entering to the leaving state, and within the
 // chunk Σ_{i ≥ t > j} E_ij of the pairs' E = P ⊙ dP ⊙ e^{b_i − b_j}, of all planes. Nothing is a difference of large sums.
+//
+// `finishRows` is for what a scan has left to do with the same rows.
 
 var<workgroup> kept: array<f32, 64 * 64>;
 
@@ -103,4 +105,5 @@ fn main(
     }
     dLogDecay[(chunk.start + local) * sizes.heads + head] = sum + within;
   }
+  finishRows(chunk, head, local);
 }

@@ -81,6 +81,7 @@ export function mixedStatesWgsl({ dk, dv }: MixedStates): string {
 
 const hasInitial = 1u;
 const fromLast = 2u;
+const hasLast = 4u;
 
 /** The state, as an operand. */
 var<workgroup> slice: array<u32, ${dk * stride}>;
@@ -164,7 +165,9 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     }
   }
 
-  ${times(fragments, (i) => `last[statePair + ${(i * FRAGMENT * dv) / 2}] = state${i};`)}
+  if ((sizes.extra & hasLast) != 0) {
+    ${times(fragments, (i) => `last[statePair + ${(i * FRAGMENT * dv) / 2}] = state${i};`)}
+  }
 }`;
 }
 

@@ -16,12 +16,12 @@ import { mixedRecallBytes, mixedRecallWgsl } from './mixed-recall-wgsl.ts';
 import { mixedSolveBytes, mixedSolveWgsl } from './mixed-solve-wgsl.ts';
 import { mixedStatesBytes, mixedStatesWgsl } from './mixed-states-wgsl.ts';
 
-/** Storage buffers of the stage that has the most. */
-const MOST_BUFFERS = 12;
+/** Storage buffers of the stage that has the most, by the gate. */
+const MOST_BUFFERS = { none: 12, scalar: 16, vector: 13 };
 
 export const isForMixedLowRank = (sizes: ScanSizes, device: GPUDevice): boolean =>
   isForMixed(sizes, device) &&
-  device.limits.maxStorageBuffersPerShaderStage >= MOST_BUFFERS &&
+  device.limits.maxStorageBuffersPerShaderStage >= MOST_BUFFERS[sizes.gate] &&
   device.limits.maxComputeWorkgroupStorageSize >=
     Math.max(
       mixedSolveBytes(sizes),
@@ -85,7 +85,7 @@ export const mixedSolve = (
 interface States {
   readonly initial: string | undefined;
   readonly states: string;
-  readonly last: string;
+  readonly last: string | undefined;
   readonly turned: boolean;
 }
 
@@ -104,9 +104,9 @@ export const mixedLowRankStates = (sizes: ScanSizes, { turned, ...given }: State
       additions: read('additions', 'u32'),
       initial: read(initial ?? 'additions', 'vec2f'),
       states: written(given.states, 'u32'),
-      last: written(last, 'vec2f'),
+      last: written(last ?? 'unread', 'vec2f'),
     },
-    told: { extra: walkFlags({ initial, fromLast: turned }) },
+    told: { extra: walkFlags({ initial, last, fromLast: turned }) },
     workgroups: [dv / STATE_COLUMNS, sizes.heads, count],
   });
   return [walk, ...mixedPassOn(sizes, { ...given, fromLast: turned })];

@@ -25,8 +25,8 @@ export const carryByTransitions = (sizes: ScanSizes, { initial, last, fromLast }
       areThere: read('areThere', 'u32'),
       initial: rowsOf(initial ?? 'segmentTransitions', 'valueWidth'),
       entries: writtenRowsOf('entries', 'valueWidth'),
-      last: writtenRowsOf(last, 'valueWidth'),
+      last: writtenRowsOf(last ?? 'unread', 'valueWidth'),
     },
-    told: { extra: walkFlags({ initial, fromLast }) },
+    told: { extra: walkFlags({ initial, last, fromLast }) },
     workgroups: [Math.ceil(sizes.dv / COLUMNS), sizes.heads, sizes.count],
   });

@@ -2,6 +2,7 @@
 // whose place it takes. A workgroup has all rows of 8 columns of a sequence's and head's state.
 const hasInitial = 1u;
 const fromLast = 2u;
+const hasLast = 4u;
 const columns = 8u;
 /** Columns of a transition that states-transition.wgsl has told of. */
 const transitionColumns = 32u;
@@ -65,6 +66,9 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
       putEntries(segmentRow + row, column, held[now][row * quads + local % quads]);
       held[1 - now][row * quads + local % quads] = sum;
     }
+  }
+  if ((sizes.extra & hasLast) == 0) {
+    return;
   }
   for (var row = local / quads; row < sizes.keyWidth; row += edge) {
     putLast(laneRow + row, column, held[own.y % 2][row * quads + local % quads]);

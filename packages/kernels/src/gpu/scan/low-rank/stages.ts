@@ -6,13 +6,13 @@
 import type { GpuDispatch } from '../../kernel.ts';
 import vectorGateGradientWgsl from '../vector-gate-gradient.wgsl';
 import readsProductWgsl from '../reads-product.wgsl';
-import { read, rowsOf, written, writtenRowsOf } from '../stage.ts';
+import { read, rowsOf, written, writtenRowsOf, type Stage } from '../stage.ts';
 import { chunkStage, GATES, PAIRS, productStage, rowsTile, tilesOf, type Border } from '../stages.ts';
 import stateDotsWgsl from '../state-dots.wgsl';
 import borderWgsl from './border.wgsl';
 import gateGradientWgsl from './gate-gradient.wgsl';
 import metScoresWgsl from './met-scores.wgsl';
-import pairsWgsl from './pairs.wgsl';
+import { pairsWgsl } from './pairs-wgsl.ts';
 import planesWgsl from './planes.wgsl';
 import pullWgsl from './pull.wgsl';
 import readsWgsl from './reads.wgsl';
@@ -23,6 +23,9 @@ import vectorPairsWgsl from './vector-pairs.wgsl';
 const ROLES = { q: 0, a: 1, b: 2, k: 3, qAtB: 4, aAtK: 5 } as const;
 type Role = keyof typeof ROLES;
 
+const present = (tensors: readonly (string | undefined)[]): string[] =>
+  tensors.filter((tensor) => tensor !== undefined);
+
 const writersOf = (sizes: LowRankSizes) => ({ writers: planesOf(sizes) / 2 });
 
 interface Pairs {
@@ -30,40 +33,37 @@ interface Pairs {
   readonly x: readonly [string, string];
   /** Of writers: b, k. */
   readonly y: readonly [string, string?];
-  readonly of: 'keys' | 'values';
+  readonly width: number;
   readonly scores: string;
 }
 
-/** See pairs.wgsl. */
-const pairs = (sizes: LowRankSizes, { x, y, of, scores }: Pairs): GpuDispatch[] =>
-  y.flatMap((writer, at) =>
-    writer === undefined
-      ? []
-      : x.map((reader, plane) =>
-          productStage(
-            sizes,
-            {
-              name: `LowRank pairs of ${of}`,
-              parts: [planesWgsl, pairsWgsl],
-              bindings: {
-                x: rowsOf(reader, of === 'keys' ? 'keyWidth' : 'valueWidth'),
-                y: rowsOf(writer, of === 'keys' ? 'keyWidth' : 'valueWidth'),
-                scores: written(scores, 'vec4f'),
-              },
-              // Nothing is decayed, so there is one pipeline for all gates.
-              constants: { gate: GATES.none, ofValues: Number(of === 'values') },
-              told: { extra: plane + 2 * at },
-              workgroups: [1, sizes.heads, sizes.chunks],
-            },
-            PAIRS,
-          ),
-        ),
+/** See pairs-wgsl.ts. */
+const pairs = (sizes: LowRankSizes, { x, y, width, scores }: Pairs): GpuDispatch[] =>
+  present(y).map((tensor, writer) =>
+    productStage(
+      sizes,
+      {
+        name: 'LowRank pairs',
+        parts: [planesWgsl, pairsWgsl],
+        bindings: {
+          x0: rowsOf(x[0], 'extra'),
+          x1: rowsOf(x[1], 'extra'),
+          y: rowsOf(tensor, 'extra'),
+          scores: written(scores, 'vec4f'),
+        },
+        // Nothing is decayed, so there is one pipeline for all gates.
+        constants: { gate: GATES.none, writer },
+        told: { extra: width },
+        workgroups: [x.length, sizes.heads, sizes.chunks],
+      },
+      PAIRS,
+    ),
   );
 
 /** The planes of scores; with a gate for each channel, decayed. */
 export const keyScores = (sizes: LowRankSizes, { q, a, b, k }: LowRankKeys, scores: string): GpuDispatch[] =>
   sizes.gate === 'vector'
-    ? [b, ...(k === undefined ? [] : [k])].map((key, writer) =>
+    ? present([b, k]).map((key, writer) =>
         chunkStage(sizes, {
           name: 'LowRank vector pairs',
           parts: [planesWgsl, vectorPairsWgsl],
@@ -79,7 +79,7 @@ export const keyScores = (sizes: LowRankSizes, { q, a, b, k }: LowRankKeys, scor
           workgroups: [4, sizes.heads, sizes.chunks],
         }),
       )
-    : pairs(sizes, { x: [q, a], y: [b, k], of: 'keys', scores });
+    : pairs(sizes, { x: [q, a], y: [b, k], width: sizes.dk, scores });
 
 interface ScoreGradients {
   readonly dO: string;
@@ -96,7 +96,7 @@ interface ScoreGradients {
 export const scoreGradients = (
   sizes: LowRankSizes,
   { dO, dRecalled, corrected, v, dScores }: ScoreGradients,
-): GpuDispatch[] => pairs(sizes, { x: [dO, dRecalled], y: [corrected, v], of: 'values', scores: dScores });
+): GpuDispatch[] => pairs(sizes, { x: [dO, dRecalled], y: [corrected, v], width: sizes.dv, scores: dScores });
 
 interface Reads {
   /** Whose scores. */
@@ -233,6 +233,13 @@ export function keyGradients(
   ];
 }
 
+/** What is left to do with a chunk's rows: a text with `finishRows`, as gate-gradient.wgsl calls it. */
+export interface Finish extends Pick<Stage, 'name' | 'bindings'> {
+  readonly wgsl: string;
+  /** Of the uniforms. */
+  readonly extra: number;
+}
+
 interface GateGradient {
   readonly scores: string;
   readonly dScores: string;
@@ -240,12 +247,21 @@ interface GateGradient {
   readonly dStates: string;
   readonly dLogDecay: string;
   readonly scale: number;
+  /** In the same dispatch, with one gate a token and head. */
+  readonly finish?: Finish | undefined;
 }
+
+const noFinish: Finish = {
+  name: '',
+  wgsl: 'fn finishRows(chunk: Chunk, head: u32, local: u32) {}',
+  bindings: {},
+  extra: 0,
+};
 
 /** Gradient of the gates, from what the gradients of the keys have left. */
 export function gateGradient(
   sizes: LowRankSizes,
-  { scores, dScores, states, dStates, dLogDecay, scale }: GateGradient,
+  { scores, dScores, states, dStates, dLogDecay, scale, finish = noFinish }: GateGradient,
 ): GpuDispatch[] {
   const borders = { states: rowsOf(states, 'valueWidth'), dStates: rowsOf(dStates, 'valueWidth') };
   switch (sizes.gate) {
@@ -254,17 +270,18 @@ export function gateGradient(
     case 'scalar':
       return [
         chunkStage(sizes, {
-          name: 'LowRank gate gradient',
-          parts: [planesWgsl, gateGradientWgsl],
+          name: `LowRank gate gradient${finish.name && ` and ${finish.name}`}`,
+          parts: [planesWgsl, gateGradientWgsl, finish.wgsl],
           bindings: {
             scores: read(scores),
             dScores: read(dScores),
             ...borders,
             dots: read('dots'),
             dLogDecay: written(dLogDecay),
+            ...finish.bindings,
           },
           constants: writersOf(sizes),
-          told: { scoreScale: scale },
+          told: { scoreScale: scale, extra: finish.extra },
           workgroups: [1, sizes.heads, sizes.chunks],
         }),
       ];

@@ -1,5 +1,5 @@
 // A walk of states.wgsl along a whole sequence, or a segment that nothing enters: states are left at the chunks' borders, and the last.
-// `stateScale` is 0 where there is no initial state.
+// `stateScale` is 0 where there is no initial state, `scoreScale` where nobody asks for the last.
 const homogeneous = false;
 
 fn isSettled(local: u32, isAlive: bool) -> bool {
@@ -37,7 +37,7 @@ fn leave(stateRow: u32, row: u32, column: u32, state: vec4f) -> bool {
 }
 
 fn finish(laneRow: u32, row: u32, column: u32, state: vec4f) {
-  if (row < sizes.keyWidth) {
+  if (sizes.scoreScale != 0 && row < sizes.keyWidth) {
     putLast(laneRow + row, column, state);
   }
 }

@@ -63,8 +63,8 @@ interface States {
   readonly initial: string | undefined;
   /** [chunks, H, dk, dv]. */
   readonly states: string;
-  /** [S, H, dk, dv]: what comes out behind the last chunk on the way. */
-  readonly last: string;
+  /** [S, H, dk, dv]: what comes out behind the last chunk on the way; left out where nobody asks for it. */
+  readonly last: string | undefined;
   /** [rows, H, dv]; left alone where it is known. */
   readonly z: string;
   readonly turned: boolean;
@@ -84,13 +84,14 @@ function states(sizes: LowRankSizes, { system, y, z, ...passed }: States): GpuDi
       y: rowsOf(y ?? system, 'valueWidth'),
       initial: rowsOf(initial ?? system, 'valueWidth'),
       states: writtenRowsOf(borders, 'valueWidth'),
-      last: writtenRowsOf(last, 'valueWidth'),
+      last: writtenRowsOf(last ?? 'unread', 'valueWidth'),
       z: writtenRowsOf(z, 'valueWidth'),
     },
     constants: { keyParts: tilesOf(sizes.dk), isSolved: Number(isSolved) },
     told: {
       to: turned ? 'start' : 'end',
       stateScale: Number(initial !== undefined),
+      scoreScale: Number(last !== undefined),
       extra: systemWidth(sizes, turned),
     },
     workgroups: [Math.ceil(sizes.dv / STATE_COLUMNS), sizes.heads, count],
@@ -147,7 +148,7 @@ export interface ForwardStates {
   readonly system: string;
   readonly initial: string | undefined;
   readonly states: string;
-  readonly last: string;
+  readonly last: string | undefined;
   readonly corrected: string;
 }
 
@@ -171,9 +172,9 @@ interface Backward {
   readonly dO: string;
   readonly scores: string;
   readonly system: string;
-  readonly dState: string;
+  readonly dState: string | undefined;
   readonly dStates: string;
-  readonly dInitialState: string;
+  readonly dInitialState: string | undefined;
   readonly dRecalled: string;
   readonly scale: number;
 }
