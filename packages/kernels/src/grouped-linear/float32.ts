@@ -22,7 +22,7 @@ import {
   writesWgsl,
   type Tile,
 } from '../mat-mul/float32-wgsl.ts';
-import { depthOf, ENOUGH_WORKGROUPS, fittingTile, kernelOf } from '../mat-mul/gpu.ts';
+import { ENOUGH_WORKGROUPS, fittingTile, kernelOf } from '../mat-mul/gpu.ts';
 import {
   buffersOf,
   chooseAlongWgsl,
@@ -226,7 +226,14 @@ function backwardKernel({ tile, isVector, outputs }: Variant): GpuKernel {
       ['parts', element],
     ],
     fields: [
-      ...['total', 'groups', 'inputs', 'across', 'ofPart', 'parts', 'partRows', 'inner'],
+      'total',
+      'groups',
+      'inputs',
+      'across',
+      'ofPart',
+      'parts',
+      'partRows',
+      'inner',
       ...mapFields(count),
     ],
   };

@@ -1,6 +1,6 @@
 // Linear maps of the same rows in f32, weight by weight: the outputs of all in one product, and their gradients in another.
 import { sizeOf } from '@mnemix/tensor';
-import { u32, type GpuDispatch, type GpuKernel, type GpuPlan } from '../gpu/kernel.ts';
+import { u32, type GpuKernel, type GpuPlan } from '../gpu/kernel.ts';
 import sigmoidWgsl from '../gpu/rows/sigmoid.wgsl';
 import { spread } from '../gpu/spread.ts';
 import {
