@@ -3,7 +3,7 @@
 import type { Access, GpuDispatch, Uniform } from '../kernel.ts';
 
 /** A buffer as a kernel sees it. */
-interface Bound {
+export interface Bound {
   /** Name of the tensor. */
   readonly tensor: string;
   readonly access: Access;
