@@ -156,6 +156,22 @@ describeOnWebgpu('the GPU bridge', (backend) => {
     expect(memory().numTensors).toBe(before);
   });
 
+  it('refuses a plan that makes a tensor under the name of an input, which would be read in its place', () => {
+    const op = scaleOp('TestNames', {
+      change: (plan) => ({ ...plan, scratch: { x: { shape: [1] } } }),
+    });
+    const x = tensor([1]);
+    const before = memory().numTensors;
+    expect(() => op({ x }, { factor: 1 })).toThrow(
+      expect.objectContaining({
+        code: 'kernel',
+        where: 'TestNames',
+        message: expect.stringContaining('makes a tensor x, and that is the name of an input'),
+      }),
+    );
+    expect(memory().numTensors).toBe(before);
+  });
+
   it('runs the portable form where a kernel declines, and says why once for each op and reason', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     const op = scaleOp('TestDeclines', { change: (_, [size]) => `${size} rows are too many` });

@@ -30,13 +30,7 @@ fn sumCounts(local: u32) -> vec2u {
 }
 
 @compute @workgroup_size(invocations)
-fn main(
-  @builtin(local_invocation_index) local: u32,
-  @builtin(global_invocation_id) id: vec3u,
-  @builtin(workgroup_id) group: vec3u,
-) {
-  // Workgroups of the same chunk have other channels: the first writes the table.
-  let writes = group.x == 0;
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u) {
   var passed = 0u;
   for (var s = 0u; s < sizes.sequences; s += sequencesAtOnce) {
     let sequence = s + 4 * local;
@@ -48,11 +42,11 @@ fn main(
     let sums = sumCounts(local);
     var first = passed + sums.x;
     for (var i = 0u; i < 4; i++) {
-      if (writes && sequence + i == group.y && group.y < sizes.sequences) {
-        sequenceChunks[group.y] = vec2u(first, counts[i]);
+      if (sequence + i == group.x && group.x < sizes.sequences) {
+        sequenceChunks[group.x] = vec2u(first, counts[i]);
       }
-      if (group.y >= first && group.y < first + counts[i]) {
-        let index = group.y - first;
+      if (group.x >= first && group.x < first + counts[i]) {
+        let index = group.x - first;
         let before = index * chunkSize;
         found = vec4u(
           u32(starts[sequence + i]) + before,
@@ -66,8 +60,8 @@ fn main(
     passed += sums.y;
   }
   let chunk = workgroupUniformLoad(&found);
-  if (writes && local == 0) {
-    chunks[group.y] = chunk;
+  if (local == 0) {
+    chunks[group.x] = chunk;
   }
-  sumGates(chunk, id.x);
+  sumGates(chunk, local);
 }

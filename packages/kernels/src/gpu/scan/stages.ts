@@ -2,7 +2,7 @@
 import { u32, type GpuDispatch } from '../kernel.ts';
 import { CHUNK, chunkStage, GATES, type Border, type ChunkStage, type ScanSizes } from './chunk-stage.ts';
 import chunkTableWgsl from './chunk-table.wgsl';
-import keptTableWgsl from './kept-table.wgsl';
+import tableReadWgsl from './table-read.wgsl';
 import { productText, type Tile } from './product.ts';
 import readsProductWgsl from './reads-product.wgsl';
 import readsWgsl from './reads.wgsl';
@@ -66,35 +66,39 @@ export const productStage = (
 /** Of running-sums.wgsl. */
 const gateSums = { logDecay: read('logDecay'), sums: written('sums', 'vec2f') };
 
-/** `chunks` and `sequenceChunks` from `starts` and `lengths`, segments, and `sums` from `logDecay`. */
+/**
+ * `chunks` and `sequenceChunks` from `starts` and `lengths`, segments, and `sums` from `logDecay`: in the table's dispatch where one
+ * workgroup has all gates of a chunk, so that a chunk is looked for once.
+ */
 export function chunkTable(sizes: ScanSizes): GpuDispatch[] {
   const { chunks, count, gate } = sizes;
-  const isGated = gate !== 'none';
   const channels = channelsOf(sizes);
+  const isGated = gate !== 'none';
+  const isSummed = isGated && channels <= CHUNK;
   const none = 'fn sumGates(chunk: vec4u, channel: u32) {}';
   const table = stage({
-    name: `ChunkTable${isGated ? ' and RunningSums' : ''}`,
-    parts: [chunkTableWgsl, isGated ? runningSumsWgsl : none],
+    name: `ChunkTable${isSummed ? ' and RunningSums' : ''}`,
+    parts: [chunkTableWgsl, isSummed ? runningSumsWgsl : none],
     bindings: {
       starts: read('starts', 'i32'),
       lengths: read('lengths', 'i32'),
       chunks: written('chunks', 'vec4u'),
       sequenceChunks: written('sequenceChunks', 'vec2u'),
-      ...(isGated && gateSums),
+      ...(isSummed && gateSums),
     },
     uniforms: [u32(channels), u32(count)],
     constants: {},
-    workgroups: [isGated ? tilesOf(channels) : 1, chunks],
+    workgroups: [chunks],
     aligned: false,
   });
-  return [table, ...segmentTable(sizes)];
+  return [table, ...segmentTable(sizes), ...(isGated && !isSummed ? [runningSums(sizes)] : [])];
 }
 
-/** `sums` from `logDecay`, where the table has been kept. */
+/** `sums` from `logDecay`, where there is a table. */
 export const runningSums = (sizes: ScanSizes): GpuDispatch =>
   stage({
     name: 'RunningSums',
-    parts: [keptTableWgsl, runningSumsWgsl],
+    parts: [tableReadWgsl, runningSumsWgsl],
     bindings: { chunks: read('chunks', 'vec4u'), ...gateSums },
     uniforms: [u32(channelsOf(sizes))],
     constants: {},

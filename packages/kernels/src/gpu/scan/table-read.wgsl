@@ -1,4 +1,4 @@
-// In place of chunk-table.wgsl where the forward pass has kept the table.
+// Running sums (`sumGates`) of chunks whose table there is.
 struct Uniforms {
   channels: u32,
 }
