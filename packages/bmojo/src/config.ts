@@ -1,6 +1,6 @@
 // The options of a B'MOJO layer: checked, with their defaults.
 import type { Mixer } from '@mnemix/layers';
-import { checkConfig, checkKeys } from '@mnemix/tensor';
+import { checkConfig, checkCount, checkKeys } from '@mnemix/tensor';
 import { innovation, memoryPolicy, type MemoryPolicy, type MemoryPolicyConfig } from './policy.ts';
 
 export interface FadingTokensConfig {
@@ -235,12 +235,7 @@ function checkedEidetic(
     `a slot cannot hold ${span} tokens before its own in a window of ${window}.`,
     'Use a whole number from 0 to window − 1.',
   );
-  checkConfig(
-    Number.isSafeInteger(recalled) && recalled >= 0,
-    'bmojo(eidetic.recalled)',
-    `it is ${recalled}.`,
-    'Use a whole number from 0 on.',
-  );
+  checkCount('bmojo(eidetic.recalled)', recalled, 0);
   checkConfig(
     policy.needs === undefined || fading !== undefined,
     'bmojo(eidetic.policy)',

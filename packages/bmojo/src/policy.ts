@@ -7,6 +7,7 @@ import {
   add,
   cast,
   checkConfig,
+  checkCount,
   checkKeys,
   checkShapes,
   gatherRows,
@@ -227,12 +228,7 @@ export function ageing(policy: MemoryPolicy, rate: number): MemoryPolicy {
 
 /** The same, without the first tokens of each sequence, which surprise whoever has seen nothing yet. */
 export function skippingFirst(policy: MemoryPolicy, tokens: number): MemoryPolicy {
-  checkConfig(
-    Number.isSafeInteger(tokens) && tokens >= 0,
-    'skippingFirst(tokens)',
-    `it is ${tokens}.`,
-    'Use a whole number from 0 on.',
-  );
+  checkCount('skippingFirst(tokens)', tokens, 0);
   if (tokens === 0) return policy;
   return {
     ...policy,

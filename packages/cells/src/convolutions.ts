@@ -1,4 +1,5 @@
 // The short causal convolutions in front of a memory: one for each stream of it, or none at all.
+import { checkCount } from '@mnemix/tensor';
 import { shortConvs, type ShortConvOutputs } from '@mnemix/kernels';
 import {
   initConvolution,
@@ -8,7 +9,6 @@ import {
   type StateShape,
 } from '@mnemix/layers';
 import type { Rng, Tensor2D, Tensor3D } from '@mnemix/tensor';
-import { checkCount } from './options.ts';
 
 /** The last inputs of each convolution, [sequences, channels, taps]. */
 export type Windows<Name extends string = string> = { readonly [stream in Name]: Tensor3D };

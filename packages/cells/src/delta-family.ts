@@ -1,8 +1,8 @@
 // What Gated DeltaNet's descendants have in common: value heads in groups that share a key head, and streams that
 // are activated with or without short convolutions.
-import { checkConfig, silu, type Tensor2D } from '@mnemix/tensor';
+import { checkConfig, checkCount, silu, type Tensor2D } from '@mnemix/tensor';
 import { convolutions, type Convolutions } from './convolutions.ts';
-import { checkCount, ratioSize } from './options.ts';
+import { ratioSize } from './options.ts';
 
 export interface GroupedSizes {
   /** dv of a head. */

@@ -4,6 +4,7 @@
 import { deltaGates, deltaRule, l2NormPair } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
+  checkCount,
   ones,
   type Tensor1D,
   type Tensor2D,
@@ -16,7 +17,7 @@ import { groupedSizes } from './delta-family.ts';
 import { repeatHeads, toHeads } from './heads.ts';
 import { checkInitialDecay, initDecay } from './initial-decay.ts';
 import { memoryScan } from './memory-scan.ts';
-import { checkCount, complete } from './options.ts';
+import { complete } from './options.ts';
 import { askOwnKey } from './own-key.ts';
 import { queryAndGate, readout, type NormParams } from './readout.ts';
 

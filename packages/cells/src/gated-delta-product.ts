@@ -15,6 +15,7 @@ import {
 } from '@mnemix/layers';
 import {
   checkConfig,
+  checkCount,
   mul,
   ones,
   pad,
@@ -31,7 +32,7 @@ import type { WindowState } from './convolutions.ts';
 import { groupedSizes, siluConvolutions } from './delta-family.ts';
 import { fromHeads, repeatHeads, toHeads } from './heads.ts';
 import { checkInitialDecay, initDecay } from './initial-decay.ts';
-import { checkCount, complete } from './options.ts';
+import { complete } from './options.ts';
 import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface GatedDeltaProductConfig {

@@ -3,6 +3,7 @@
 import { diagonalDecay } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
+  checkCount,
   div,
   logSigmoid,
   maximum,
@@ -16,7 +17,7 @@ import { activations, type Activation } from './activations.ts';
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { memoryScan } from './memory-scan.ts';
-import { checkCount, choose, complete, headSizes } from './options.ts';
+import { choose, complete, headSizes } from './options.ts';
 import { askOwnKey } from './own-key.ts';
 import { queryAndGate, swishReadout, type SwishReadoutParams } from './readout.ts';
 

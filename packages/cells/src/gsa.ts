@@ -9,6 +9,7 @@ import { diagonalDecay, rmsNorm, valueDecay } from '@mnemix/kernels';
 import { initLinear, linear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
   checkConfig,
+  checkCount,
   div,
   logSigmoid,
   maximum,
@@ -25,7 +26,7 @@ import { activations, type Activation } from './activations.ts';
 import { convolutions, type WindowState } from './convolutions.ts';
 import { fromHeads, toHeads } from './heads.ts';
 import { oneMinusExp } from './one-minus-exp.ts';
-import { checkCount, choose, complete, headSizes } from './options.ts';
+import { choose, complete, headSizes } from './options.ts';
 import type { NormParams } from './readout.ts';
 
 export interface GsaConfig {

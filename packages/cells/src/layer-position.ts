@@ -1,6 +1,5 @@
 // Which layer of how many a cell is in, for cells that differ from layer to layer.
-import { checkConfig } from '@mnemix/tensor';
-import { checkCount } from './options.ts';
+import { checkConfig, checkCount } from '@mnemix/tensor';
 
 export interface LayerPosition {
   /** Layer that the cell is for, counted from 0. */

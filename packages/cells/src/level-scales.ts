@@ -3,6 +3,7 @@
 //   λ_t^(ℓ) = softplus(L_hℓ · dl_tℓ)   for head h and level ℓ, dl a linear map of the token
 import {
   checkConfig,
+  checkCount,
   mul,
   ones,
   reshape,
@@ -12,7 +13,6 @@ import {
   type Tensor2D,
   type Tensor3D,
 } from '@mnemix/tensor';
-import { checkCount } from './options.ts';
 
 /** ⌊log2 T⌋ + 2 for T = 2048 tokens. */
 export const DEFAULT_LEVELS = 13;

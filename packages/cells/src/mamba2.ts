@@ -15,6 +15,7 @@ import {
 import {
   add,
   checkConfig,
+  checkCount,
   concat,
   exp,
   expandDims,
@@ -36,7 +37,7 @@ import {
 } from '@mnemix/tensor';
 import { fromHeads, repeatHeads, toHeads } from './heads.ts';
 import { checkInitialDecay, initDecay } from './initial-decay.ts';
-import { checkCount, complete, ratioSize } from './options.ts';
+import { complete, ratioSize } from './options.ts';
 import type { NormParams } from './readout.ts';
 
 export interface Mamba2Config {

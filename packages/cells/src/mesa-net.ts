@@ -8,6 +8,7 @@ import { initLinear, type CellParams, type LinearParams, type MemoryCell } from 
 import {
   add,
   checkConfig,
+  checkCount,
   fill,
   logSigmoid,
   ones,
@@ -24,7 +25,7 @@ import {
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { inverseSoftplus } from './initial-decay.ts';
-import { checkCount, complete, ratioSize } from './options.ts';
+import { complete, ratioSize } from './options.ts';
 import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 /** Steps of the solver, as in fla. */

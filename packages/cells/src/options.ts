@@ -1,5 +1,5 @@
 // Options of a cell: checked by name, defaults filled in, and the sizes that ratios stand for.
-import { checkConfig, checkKeys } from '@mnemix/tensor';
+import { checkConfig, checkCount, checkKeys, show } from '@mnemix/tensor';
 
 type OptionalKey<O> = { [K in keyof O]-?: Record<never, never> extends Pick<O, K> ? K : never }[keyof O];
 
@@ -39,19 +39,6 @@ export function complete<O extends object, const D extends Defaults<O>>(
     );
   }
   return config as Complete<O, D>;
-}
-
-const show = (value: unknown): string =>
-  typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
-
-/** @throws MnemixError `config` unless `value` is a whole number from `least` on */
-export function checkCount(where: string, value: unknown, least = 1): void {
-  checkConfig(
-    Number.isSafeInteger(value) && (value as number) >= least,
-    where,
-    `it is ${show(value)}.`,
-    `Use a whole number from ${least} on.`,
-  );
 }
 
 /** @throws MnemixError `config` unless the catalogue has an entry of this name */

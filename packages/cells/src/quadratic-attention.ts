@@ -6,6 +6,7 @@ import { initLinear, linear, type CellParams, type LinearParams, type MemoryCell
 import {
   add,
   checkConfig,
+  checkCount,
   concat,
   div,
   greaterEqual,
@@ -27,7 +28,7 @@ import {
 } from '@mnemix/tensor';
 import { convolutions, type WindowState } from './convolutions.ts';
 import { fromHeads, toHeads } from './heads.ts';
-import { checkCount, ratioSize } from './options.ts';
+import { ratioSize } from './options.ts';
 
 export interface QuadraticAttentionParams extends CellParams {
   readonly q_proj: LinearParams;

@@ -20,6 +20,7 @@ import {
   type ShiftedLinearParams,
 } from '@mnemix/layers';
 import {
+  checkCount,
   exp,
   minimum,
   neg,
@@ -39,7 +40,7 @@ import { groupNorm, initGroupNorm, type GroupNormParams } from './group-norm.ts'
 import { fromHeads, toHeads } from './heads.ts';
 import { checkLayer, type LayerPosition } from './layer-position.ts';
 import { initLowRank, lowRank, type LowRankParams } from './low-rank.ts';
-import { checkCount, complete, headSizes } from './options.ts';
+import { complete, headSizes } from './options.ts';
 import { alight, rideAlong } from './ride-along.ts';
 
 export interface Rwkv6Config {

@@ -1,7 +1,7 @@
 // Options of RWKV-7, with the sizes and ranks that follow from the others.
-import { checkConfig } from '@mnemix/tensor';
+import { checkConfig, checkCount } from '@mnemix/tensor';
 import { checkLayer } from './layer-position.ts';
-import { checkCount, complete, ratioSize } from './options.ts';
+import { complete, ratioSize } from './options.ts';
 
 export interface Rwkv7Config {
   /** Model width d. */

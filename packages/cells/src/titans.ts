@@ -10,6 +10,7 @@
 import { l2NormPair, titans as scanTitans, type TitansArguments } from '@mnemix/kernels';
 import { initLinear, type CellParams, type LinearParams, type MemoryCell } from '@mnemix/layers';
 import {
+  checkCount,
   fill,
   ones,
   sigmoid,
@@ -22,7 +23,7 @@ import {
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { initInnerNorm, squareHeads, throughInnerNorm, type InnerNormParams } from './inner-loss.ts';
-import { checkCount, complete } from './options.ts';
+import { complete } from './options.ts';
 import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface TitansConfig {

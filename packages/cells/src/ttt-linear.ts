@@ -25,6 +25,7 @@ import {
 import {
   add,
   checkConfig,
+  checkCount,
   floor,
   mul,
   ones,
@@ -40,7 +41,7 @@ import {
 import { convolutions, type WindowState } from './convolutions.ts';
 import { toHeads } from './heads.ts';
 import { initInnerNorm, squareHeads, throughInnerNorm, type InnerNormParams } from './inner-loss.ts';
-import { checkCount, complete } from './options.ts';
+import { complete } from './options.ts';
 import { queryAndGate, readout, type NormParams } from './readout.ts';
 
 export interface TttLinearConfig {

@@ -2,6 +2,7 @@
 // and the buckets of a Mixture-of-Memories.
 import {
   checkConfig,
+  checkCount,
   expandDims,
   mul,
   reshape,
@@ -134,12 +135,7 @@ export function segmentsOfMask(mask: readonly (readonly number[])[]): Segments {
  * @throws MnemixError `config` unless `times` is a whole number from 1 on
  */
 export function repeatedSequences(sequences: Sequences, times: number): Sequences {
-  checkConfig(
-    Number.isSafeInteger(times) && times >= 1,
-    'repeatedSequences(times)',
-    `it is ${times}.`,
-    'Use a whole number from 1 on.',
-  );
+  checkCount('repeatedSequences(times)', times);
   if (times === 1) return sequences;
   const { rows, count, maxLength, starts, lengths, rowSequence, isFull, uniform } = sequences;
   const tensors = tidy(() => {

@@ -4,6 +4,7 @@
 import { batchSequences } from '@mnemix/kernels';
 import {
   checkConfig,
+  checkCount,
   checkShapes,
   countElements,
   mul,
@@ -116,12 +117,7 @@ function channelMix<P extends ParamTree>(
   const config = { layer: 0, layers: 1, ...options };
   const { width, hidden, layer, layers } = config;
   for (const [option, value] of Object.entries({ width, hidden, layers }))
-    checkConfig(
-      Number.isSafeInteger(value) && value >= 1,
-      `${name}(${option})`,
-      `it is ${value}.`,
-      'Use a whole number from 1 on.',
-    );
+    checkCount(`${name}(${option})`, value);
   checkConfig(
     Number.isSafeInteger(layer) && layer >= 0 && layer < layers,
     `${name}(layer)`,

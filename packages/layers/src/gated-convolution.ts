@@ -3,7 +3,7 @@
 //   y = (W x + b) ⊙ (h ∗ x + c)
 import { batchSequences, shortConv } from '@mnemix/kernels';
 import {
-  checkConfig,
+  checkCount,
   checkShapes,
   countElements,
   mul,
@@ -49,12 +49,7 @@ type GatedConvolution = Mixer<GatedConvolutionParams, GatedConvolutionState>;
  */
 export function gatedConvolution({ width, taps = 3 }: GatedConvolutionConfig): GatedConvolution {
   for (const [name, value] of Object.entries({ width, taps })) {
-    checkConfig(
-      Number.isSafeInteger(value) && value >= 1,
-      `gatedConvolution(${name})`,
-      `it is ${value}.`,
-      'Use a whole number from 1 on.',
-    );
+    checkCount(`gatedConvolution(${name})`, value);
   }
   const stateShape = (sequences: number) => ({ window: [sequences, width, taps] });
 

@@ -1,19 +1,10 @@
 // Whether a value — of a program, or of a file — is a model's configuration. Cells check their own options.
-import { checkConfig, checkKeys } from '@mnemix/tensor';
+import { checkConfig, checkCount, checkKeys, show } from '@mnemix/tensor';
 import type { LmConfig } from './config.ts';
 
 type Check = (where: string, value: unknown) => void;
 
-const show = (value: unknown): string =>
-  typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
-
-const count: Check = (where, value) =>
-  checkConfig(
-    Number.isSafeInteger(value) && (value as number) >= 1,
-    where,
-    `it is ${show(value)}.`,
-    'Use a whole number from 1 on.',
-  );
+const count: Check = (where, value) => checkCount(where, value);
 
 const isOf =
   (expected: string, test: (value: unknown) => boolean): Check =>

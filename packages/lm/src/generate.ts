@@ -2,6 +2,7 @@
 import {
   AsyncScope,
   checkConfig,
+  checkCount,
   leaves,
   Rng,
   slice,
@@ -50,12 +51,7 @@ export async function* generate(
     'it is empty.',
     'Pass at least one token, e.g. the begin token.',
   );
-  checkConfig(
-    Number.isSafeInteger(maxTokens) && maxTokens >= 0,
-    'generate(maxTokens)',
-    `it is ${maxTokens}.`,
-    'Use a whole number from 0 on.',
-  );
+  checkCount('generate(maxTokens)', maxTokens, 0);
 
   const scope = new AsyncScope();
   try {

@@ -1,5 +1,5 @@
 // Choosing the next token from logits, on the host.
-import { checkConfig, MnemixError, type Rng } from '@mnemix/tensor';
+import { checkConfig, checkCount, MnemixError, type Rng } from '@mnemix/tensor';
 
 export interface SamplingOptions {
   /** 0 (default) takes the most likely token; otherwise logits are divided by it. */
@@ -24,7 +24,7 @@ export function sampleToken(logits: ArrayLike<number>, rng: Rng, options: Sampli
     `it is ${temperature}.`,
     'Use 0 for greedy choice or a positive number.',
   );
-  checkConfig(Number.isInteger(topK) && topK >= 1, 'topK', `it is ${topK}.`, 'Use a whole number from 1 on.');
+  checkCount('topK', topK);
   checkConfig(topP > 0 && topP <= 1, 'topP', `it is ${topP}.`, 'Use a number in (0, 1].');
   checkLogits(logits);
   const order = Array.from({ length: logits.length }, (_, id) => id);

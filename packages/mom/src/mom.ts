@@ -32,6 +32,7 @@ import {
 import { route } from '@mnemix/router';
 import {
   checkConfig,
+  checkCount,
   checkShapes,
   countElements,
   expandDims,
@@ -94,12 +95,7 @@ export function mom<P extends CellParams, S extends State, I>(
   options: MomConfig<P, S, I>,
 ): Mixer<MomParams, MomState<S>> {
   const { cell, memories = 4, topK = 2, shared = true, singleKvProj = false } = options;
-  checkConfig(
-    Number.isInteger(memories) && memories >= 1,
-    'mom(memories)',
-    `there are ${memories} memories.`,
-    'Use a whole number from 1 on.',
-  );
+  checkCount('mom(memories)', memories);
   checkConfig(
     Number.isInteger(topK) && topK >= 1 && topK <= memories,
     'mom(topK)',

@@ -111,6 +111,20 @@ export function checkKeys(prefix: string, config: object, known: readonly string
   }
 }
 
+/** How a value of a configuration reads in a message. */
+export const show = (value: unknown): string =>
+  typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+
+/** @throws MnemixError `config` unless `value` is a whole number from `least` on */
+export function checkCount(where: string, value: unknown, least = 1): asserts value is number {
+  checkConfig(
+    Number.isSafeInteger(value) && (value as number) >= least,
+    where,
+    `it is ${show(value)}.`,
+    `Use a whole number from ${least} on.`,
+  );
+}
+
 /**
  * Throws a `config` error unless `condition` holds.
  *

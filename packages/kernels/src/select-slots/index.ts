@@ -1,5 +1,5 @@
 // Which tokens a memory of fixed size holds, block after block: the highest scores so far.
-import { checkConfig, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
+import { checkConfig, checkCount, checkShapes, defineOp, type Tensor } from '@mnemix/tensor';
 import * as gpu from './gpu.ts';
 import * as host from './host.ts';
 import * as portable from './portable.ts';
@@ -49,12 +49,7 @@ export function selectSlots(
     held: [held, ['S', 'm0']],
   });
   for (const [name, size] of Object.entries({ slots, block })) {
-    checkConfig(
-      Number.isSafeInteger(size) && size >= 1,
-      `selectSlots(${name})`,
-      `it is ${size}.`,
-      'Use a whole number from 1 on.',
-    );
+    checkCount(`selectSlots(${name})`, size);
   }
   checkConfig(
     n % block === 0,
