@@ -19,6 +19,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     let row = (chunk.start + min(token, chunk.tokens - 1)) * sizes.heads + head;
     let at = row * quads + min(lane, quads - 1);
     let valueAt = row * valueQuads + min(lane, valueQuads - 1);
+    // Where there is no row or column of its own, an invocation reads a neighbour's, perhaps while that is written, and drops it.
     let query = q[at];
     let dQuery = dQ[at];
     let key = k[at];

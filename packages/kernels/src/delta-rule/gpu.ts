@@ -147,10 +147,8 @@ export const gradientPlan = ({
   const cleared = clearRows(attrs, clearedWidths);
   const finish = finishOf(shapes);
   if (precision === 'mixed' && isMixed(sizes, shapes, attrs, device)) {
-    const mixed = mixedGradient(sizes, shapes, scale);
-    // One gate a token has its gradient and the rest finished at once.
-    const ending = gate === 'scalar' ? [] : [finishAlone(sizes, finish)];
-    const dispatches = [...mixed.dispatches, ...ending, ...cleared];
+    const mixed = mixedGradient(sizes, shapes, { scale, finish: finishAlone(sizes, finish), device });
+    const dispatches = [...mixed.dispatches, ...cleared];
     return fromKept({ outputs, scratch: mixed.scratch, dispatches }, shapes);
   }
   const isFinishedWithGates =

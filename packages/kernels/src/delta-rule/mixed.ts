@@ -36,6 +36,9 @@ import tokenGatesWgsl from '../gpu/scan/token-gates.wgsl';
 import finishGatedWgsl from './finish-gated.wgsl';
 import type { DeltaRuleAttrs, DeltaRuleGradientInputs, DeltaRuleInputs } from './op.ts';
 
+/** Storage buffers of finish-gated.wgsl. */
+const GATES_AND_FINISH_BUFFERS = 16;
+
 type Shapes<I = DeltaRuleInputs> = { readonly [Name in keyof I]: readonly number[] };
 type Part = Pick<GpuPlan, 'dispatches' | 'scratch'>;
 
@@ -107,12 +110,15 @@ export const mixedForward = (sizes: ScanSizes, shapes: Shapes, scale: number): P
   };
 };
 
+/** @param finish what is left to do with the rows, if it is not done with the gates */
 export const mixedGradient = (
   sizes: ScanSizes,
   shapes: Shapes<DeltaRuleGradientInputs>,
-  scale: number,
+  { scale, finish, device }: { scale: number; finish: GpuDispatch; device: GPUDevice },
 ): Part => {
   const { gate } = sizes;
+  const isFinishedWithGates =
+    gate === 'scalar' && device.limits.maxStorageBuffersPerShaderStage >= GATES_AND_FINISH_BUFFERS;
   const keys = keysOf(sizes);
   const common = { turned: true, beta: shapes.beta && 'beta' };
   const initial = shapes.initialState && 'initialState';
@@ -162,15 +168,18 @@ export const mixedGradient = (
       }),
       mixedRecall(sizes, { ...common, x: keys.writes, w: 'dWritten', states: 'dStates', z: 'dV' }),
       ...keyGradients(sizes, common.beta, scale),
-      ...(gate === 'scalar'
+      ...(isFinishedWithGates
         ? [finishGated(sizes, { beta: common.beta, initial })]
-        : mixedGateGradient(sizes, {
-            name: `DeltaRule${common.beta ? ' with strengths' : ''}`,
-            flow: FLOW.replace('BETA', common.beta ? 'beta[row]' : '1'),
-            of: ['q', 'k', 'dQ', 'dA', 'dK'],
-            ...(common.beta && { ofRows: { beta: common.beta } }),
-            initial,
-          })),
+        : [
+            ...mixedGateGradient(sizes, {
+              name: `DeltaRule${common.beta ? ' with strengths' : ''}`,
+              flow: FLOW.replace('BETA', common.beta ? 'beta[row]' : '1'),
+              of: ['q', 'k', 'dQ', 'dA', 'dK'],
+              ...(common.beta && { ofRows: { beta: common.beta } }),
+              initial,
+            }),
+            finish,
+          ]),
     ],
   };
 };

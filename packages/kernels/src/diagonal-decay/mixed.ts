@@ -37,6 +37,8 @@ const begin = (sizes: ScanSizes, { k, initialState }: Shapes, last: string | und
     scratch: {
       ...tableScratch(sizes),
       ...mixedStatesScratch(sizes, 'states'),
+      // What leaves a segment that is walked once more.
+      ...(sizes.segments && unread),
       ...(isVector && mixedVectorScratch(sizes, { rows: k })),
     },
     dispatches: [

@@ -10,8 +10,11 @@ export function obstacleTo({ scratch = {}, dispatches }: GpuPlan, device: GPUDev
       return `what it keeps in between (${name} [${shape.join(', ')}]) is more than the device holds in one tensor`;
     }
   }
-  const { maxComputeWorkgroupsPerDimension } = device.limits;
+  const { maxComputeWorkgroupsPerDimension, maxStorageBuffersPerShaderStage } = device.limits;
   for (const { kernel, workgroups } of dispatches) {
+    if (kernel.bindings.length > maxStorageBuffersPerShaderStage) {
+      return `${kernel.name} binds more tensors (${kernel.bindings.length}) than the device does (${maxStorageBuffersPerShaderStage})`;
+    }
     if (workgroups.some((count = 1) => count > maxComputeWorkgroupsPerDimension)) {
       return `${kernel.name} has more workgroups (${workgroups.join(' × ')}) than the device dispatches`;
     }

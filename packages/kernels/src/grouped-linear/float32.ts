@@ -1,12 +1,13 @@
 // The grouped linear map in f32: maps of the same rows in one product, and their gradients in another. The weights are one tensor, in
 // which those of a group's maps lie one below the other.
-import type { GpuKernel, GpuPlan } from '../gpu/kernel.ts';
-import { u32 } from '../gpu/kernel.ts';
+import { u32, type GpuKernel, type GpuPlan } from '../gpu/kernel.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import { spread } from '../gpu/spread.ts';
 import {
   accessOf,
   bindingsWgsl,
   elementOf,
+  fourWgsl,
   putWgsl,
   type Bindings,
   type Buffer,
@@ -22,7 +23,7 @@ import {
   writesWgsl,
   type Tile,
 } from '../mat-mul/float32-wgsl.ts';
-import { ENOUGH_WORKGROUPS, fittingTile, kernelOf } from '../mat-mul/gpu.ts';
+import { ENOUGH_WORKGROUPS, fittingTile } from '../mat-mul/gpu.ts';
 import {
   buffersOf,
   chooseAlongWgsl,
@@ -44,8 +45,8 @@ import { MOST_ROWS, mostTiles, partRows, type Sizes } from './sizes.ts';
 import type { Sum } from './sum-tiles.ts';
 import tilesWgsl from './tiles.wgsl';
 
-/** Storage buffers besides the outputs: of the forward pass with a bias, and of the gradient. */
-const BUFFERS = { forward: 6, backward: 7 };
+/** Storage buffers of the gradient besides dy. */
+const OTHER_BUFFERS = 7;
 
 interface Variant {
   readonly tile: Tile;
@@ -53,10 +54,6 @@ interface Variant {
   readonly isVector: boolean;
   readonly outputs: Outputs;
 }
-
-const hasRoom = ({ limits }: GPUDevice, buffers: number, workgroups: readonly number[]): boolean =>
-  buffers <= limits.maxStorageBuffersPerShaderStage &&
-  workgroups.every((count) => count <= limits.maxComputeWorkgroupsPerDimension);
 
 export interface Maps {
   /** The outputs of each map. */
@@ -68,15 +65,12 @@ export interface Maps {
 /**
  * All outputs are one tensor: written apart, with a tile for each of the narrow maps, it takes 1.3 times as long, more than taking them
  * apart behind it.
- *
- * @returns `undefined` where the device has no room for it
  */
-export function forward(sizes: Sizes, hasBias: boolean, device: GPUDevice): GpuPlan | undefined {
+export function forward(sizes: Sizes, hasBias: boolean, device: GPUDevice): GpuPlan {
   const { rows, groups, inputs, outputs } = sizes;
   const tilesOfY = (tile: Tile) =>
     [Math.ceil(outputs / columnsOf(tile)), mostTiles(sizes, rowsOf(tile))] as const;
   const tile = fittingTile(device, (each) => tilesOfY(each)[0] * tilesOfY(each)[1]);
-  if (!hasRoom(device, BUFFERS.forward, tilesOfY(tile))) return undefined;
   const isVectorY = outputs % 4 === 0;
   return {
     outputs: { y: { shape: [rows, outputs] } },
@@ -114,7 +108,6 @@ function forwardKernel({ tile, isVector, isVectorY, hasBias }: ForwardVariant): 
     fields: ['total', 'groups', 'inputs', 'outputs'],
   };
   const stored = { innerLast: true, stride: 'sizes.inputs' };
-  const bias = [0, 1, 2, 3].map((c) => `bias[at + ${c}]`).join(', ');
   const y = {
     buffer: 'y',
     isVector: isVectorY,
@@ -133,7 +126,7 @@ fn put(row: u32, column: u32, value: vec4f) {
 fn write(row: u32, column: u32, sum: vec4f) {
   if (row < ownRows && column < sizes.outputs) {
     let at = ownGroup * sizes.outputs + column;
-    put(ownStart + row, column, sum${hasBias ? ` + vec4f(${bias})` : ''});
+    put(ownStart + row, column, sum${hasBias ? ` + ${fourWgsl('bias', 'at', false)}` : ''});
   }
 }`,
     rowsWgsl,
@@ -172,7 +165,7 @@ fn write(row: u32, column: u32, sum: vec4f) {
  * dx; and, by way of `parts`, a product for each tile of rows, the weights' gradients. Neither needs the other, so that both products
  * are in one dispatch.
  *
- * @returns `undefined` where the device has no room for it
+ * @returns `undefined` where a stage does not bind as many tensors as the gradients of the outputs are
  */
 export function backward(
   sizes: Sizes,
@@ -193,11 +186,7 @@ export function backward(
   const tiles = mostTiles(sizes, tileRows);
   const size = sizes.outputs * inputs;
   const tensors = tensorsOf('dy', outputs);
-  const workgroups = spread(tiles * tilesOfWeights(tile) + tilesOfX(tile));
-  const isBindable = 4 * size * tiles <= device.limits.maxStorageBufferBindingSize;
-  if (!isBindable || !hasRoom(device, BUFFERS.backward + tensors.length, [...workgroups, groups])) {
-    return undefined;
-  }
+  if (OTHER_BUFFERS + tensors.length > device.limits.maxStorageBuffersPerShaderStage) return undefined;
   return {
     scratch: { parts: { shape: [tiles, size] } },
     dispatches: [
@@ -209,7 +198,7 @@ export function backward(
           u32(innerOf(widths, tile)),
           ...mapUniforms(widths, tile),
         ],
-        workgroups,
+        workgroups: spread(tiles * tilesOfWeights(tile) + tilesOfX(tile)),
       },
       ...sum({ parts: 'parts', size, groups, tileRows }),
     ],

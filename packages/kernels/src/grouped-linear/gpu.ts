@@ -87,7 +87,7 @@ export function columnsBackwardPlan(
   const sizes = mapSizes(shapes);
   const sum = sumsOf(gradientsOf(shapes), device);
   const isMixed = precision === 'mixed' && isAbleOfMixed(sizes, device);
-  if (isMixed && !isAbleOfApart(widths, device)) return undefined;
+  if (isMixed && !isAbleOfApart(widths, device, sizes.sources)) return undefined;
   const products = isMixed
     ? mixedBackward(sizes, sum, widths)
     : float32.backward(sizes, { widths, isJoined: false }, sum, device);

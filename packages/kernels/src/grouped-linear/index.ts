@@ -1,5 +1,6 @@
 // One linear map per group of rows.
-import { checkConfig, checkShapes, currentBackend, type Tensor } from '@mnemix/tensor';
+import { checkConfig, checkShapes, type Tensor } from '@mnemix/tensor';
+import { isWorthJoining } from '../linear/joined.ts';
 import type { Sequences } from '../sequences.ts';
 import { mapsOfLists, stacked, type GroupedLayer } from './list.ts';
 import { forwardOp } from './op.ts';
@@ -36,8 +37,8 @@ export function groupedLinear(
 }
 
 /**
- * Several maps of the same rows, each a {@link groupedLinear}. On WebGPU they are one product, whose columns are taken apart
- * behind it: it reads the rows once, and so does its gradient. Elsewhere launches cost nothing and copies do, so there each is one.
+ * Several maps of the same rows, each a {@link groupedLinear}. On WebGPU they are one product, which reads the rows once, and
+ * so does its gradient. Elsewhere launches cost nothing and copies do, so there each is one.
  *
  * @param x [N, in]
  * @param layers at least one; all with biases, or none, where they are to be one product
@@ -58,7 +59,8 @@ export function groupedLinears(
     );
   }
   const isAlike = new Set(layers.map(({ biases }) => biases === undefined)).size === 1;
-  if (layers.length === 1 || !isAlike || currentBackend() !== 'webgpu') {
+  const width = layers.reduce((sum, { weights }) => sum + (weights[0]?.shape[0] ?? 0), 0);
+  if (layers.length === 1 || !isAlike || !isWorthJoining(groups.rows, width, 0)) {
     return layers.map(({ weights, biases }) =>
       groupedLinear(
         { x, weight: stacked([weights]), ...(biases && { bias: stacked([biases]) }) },

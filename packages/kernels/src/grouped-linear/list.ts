@@ -1,5 +1,5 @@
 // The grouped linear map whose weights are a list, as nodes of the tape.
-import { defineOp, reshape, type Tensor } from '@mnemix/tensor';
+import { defineOp, reshape, tidy, type Tensor } from '@mnemix/tensor';
 import { byCount } from '../by-count.ts';
 import { joinRows } from '../join-rows/index.ts';
 import type { Parts } from '../join-rows/parts.ts';
@@ -28,13 +28,13 @@ const countOf = (inputs: Inputs): number => Object.keys(partsOf(inputs)).length;
 
 const gradientsOf = (made: Parts) => ({ x: made['dx'], bias: made['dBias'], ...ofParts(made) });
 
+/** A constant to gradients. */
 const forwardOp = defineOp<Inputs, { y: Tensor }, object>({
   name: 'GroupedLinearOfList',
   outputs: ['y'],
   integers: sequenceTensors,
   portable: portable.forwardOfList,
   kernels: gpu.forwardOfList,
-  gradient: ({ inputs, grads }) => gradientsOf(backwardOp(countOf(inputs))({ ...inputs, dy: grads.y }, {})),
 });
 
 const columnsBackwardOp = byCount((count) =>
@@ -69,17 +69,19 @@ export function mapsOfLists(x: Tensor, layers: readonly GroupedLayer[], groups: 
   const { starts, lengths, rowSequence } = groups;
   const list = byGroups(layers.map(({ weights }) => weights));
   const biases = layers.flatMap((layer) => (layer.biases ? [layer.biases] : []));
-  const inputs: Inputs = {
-    x,
-    ...weightsOf(list, { x, lengths }, gpu.packsList),
-    bias: biases.length > 0 ? stacked(biases) : undefined,
-    starts,
-    lengths,
-    rowSequence,
-  };
-  return Object.values(
-    columnsOp(inputs, { widths: layers.map(({ weights }) => weights[0]?.shape[0] as number) }),
-  );
+  return tidy(() => {
+    const inputs: Inputs = {
+      x,
+      ...weightsOf(list, { x, lengths }, gpu.packsList),
+      bias: biases.length > 0 ? stacked(biases) : undefined,
+      starts,
+      lengths,
+      rowSequence,
+    };
+    return Object.values(
+      columnsOp(inputs, { widths: layers.map(({ weights }) => weights[0]?.shape[0] as number) }),
+    );
+  });
 }
 
 /** Of lists that hold one of each group: all of the first group, then all of the next, … */

@@ -4,7 +4,8 @@ import type { GpuDispatch, GpuKernel } from '../gpu/kernel.ts';
 import { u32 } from '../gpu/kernel.ts';
 import { matrixHeading, SUBGROUP, subgroupsHeading } from '../gpu/matrix-units.ts';
 import { accessOf, bindingsWgsl, type Bindings } from '../mat-mul/bindings.ts';
-import { ENOUGH_WORKGROUPS, FEW_PRODUCTS, kernelOf } from '../mat-mul/gpu.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
+import { ENOUGH_WORKGROUPS, FEW_PRODUCTS } from '../mat-mul/gpu.ts';
 import { columnsOf, rowsOf, type MixedTile } from '../mat-mul/mixed.ts';
 import {
   canPackColumns,
@@ -35,6 +36,8 @@ export const TILE: MixedTile = {
 const INVOCATIONS = SUBGROUP * TILE.subgroupRows * TILE.subgroupColumns;
 /** Storage buffers of the stage that has the most. */
 const MOST_BUFFERS = 9;
+/** Those of packing for the gradient: of x, and of what is packed and scaled. */
+const PACKING_BUFFERS = 7;
 const LEAST_WIDTH = 64;
 
 const FORWARD: InnerLast = { a: true, b: true };
@@ -47,9 +50,19 @@ export const operandOfDy = (rows: number, outputs: number, widths: Widths): Oper
     ? { rows, columns: Object.fromEntries(widths.map((width, m) => [`dy${m}`, width])) }
     : { width: outputs, sources: { dy: rows } };
 
-/** Whether outputs can be apart: the device has the buffers, and they can be packed. */
-export const isAbleOfApart = (widths: readonly number[], { limits }: GPUDevice): boolean =>
-  MOST_BUFFERS + widths.length <= limits.maxStorageBuffersPerShaderStage && canPackColumns(widths);
+/**
+ * Whether outputs can be apart: the device has the buffers, and they can be packed.
+ *
+ * @param weights tensors that are packed beside the outputs' gradients: those that the weight consists of
+ */
+export const isAbleOfApart = (
+  widths: readonly number[],
+  { limits }: GPUDevice,
+  weights: Readonly<Record<string, number>> = {},
+): boolean => {
+  const others = Math.max(MOST_BUFFERS, PACKING_BUFFERS + Object.keys(weights).length);
+  return others + widths.length <= limits.maxStorageBuffersPerShaderStage && canPackColumns(widths);
+};
 
 /** Whether a linear map is large enough, and the device able. */
 export const isAbleOfMixed = (

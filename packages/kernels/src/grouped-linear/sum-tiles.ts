@@ -11,7 +11,7 @@ import {
   switchWgsl,
   writePacks,
 } from '../gpu/rows/shares.ts';
-import { kernelOf } from '../mat-mul/gpu.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import sumTilesWgsl from './sum-tiles.wgsl';
 
 export interface TileSums {

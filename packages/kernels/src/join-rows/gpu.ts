@@ -1,7 +1,8 @@
 // Joining parts, and splitting a tensor into parts again, on WebGPU: as many in one dispatch as a stage has storage buffers for.
 import { sizeOf, type Tensor } from '@mnemix/tensor';
 import { gpuKernel } from '../gpu/bridge.ts';
-import type { GpuDispatch, GpuKernel } from '../gpu/kernel.ts';
+import type { Access, GpuDispatch, GpuKernel } from '../gpu/kernel.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import { INVOCATIONS, packed, packOf } from '../gpu/rows/index.ts';
 import {
   PACKS_AT_ONCE,
@@ -62,7 +63,7 @@ function copies(direction: Direction, whole: string, parts: Sizes, { limits }: G
     const own = spans.slice(first, first + most);
     const names = own.map(({ name }) => name);
     dispatches.push({
-      kernel: kernelOf(direction, own.length, pack),
+      kernel: kernelOf(copyKernel, { direction, count: own.length, pack }),
       buffers: direction === 'join' ? [...names, whole] : [whole, ...names],
       ...shareOut(own),
     });
@@ -70,19 +71,21 @@ function copies(direction: Direction, whole: string, parts: Sizes, { limits }: G
   return dispatches;
 }
 
-/** By direction, number of parts and numbers of a pack: writing a module anew takes longer than recording a dispatch. */
-const kernels = new Map<string, GpuKernel>();
+interface Variant {
+  readonly direction: Direction;
+  /** Of the parts. */
+  readonly count: number;
+  /** Numbers of a pack. */
+  readonly pack: 1 | 4;
+}
 
-function kernelOf(direction: Direction, count: number, pack: 1 | 4): GpuKernel {
-  const key = `${direction} ${count} ${pack}`;
-  const parts = Array.from({ length: count }, () => (direction === 'join' ? 'read' : 'write'));
-  const kernel: GpuKernel = kernels.get(key) ?? {
+function copyKernel({ direction, count, pack }: Variant): GpuKernel {
+  const parts = Array.from({ length: count }, () => (direction === 'join' ? 'read' : 'write') as Access);
+  return {
     name: direction === 'join' ? 'JoinRows' : 'SplitRows',
     wgsl: packed(copiesWgsl(direction, count))[pack],
     bindings: direction === 'join' ? [...parts, 'write'] : ['read', ...parts],
   };
-  kernels.set(key, kernel);
-  return kernel;
 }
 
 function copiesWgsl(direction: Direction, count: number): string {

@@ -16,20 +16,20 @@ export interface MapCall {
 
 /**
  * @param others inputs that its plans depend on
- * @param canPack whether its products pack the list as it is. Else it is joined here, once for the map and its gradient
+ * @param takesList whether its products take the list as it is. Else it is joined here, once for the map and its gradient
  */
 export function weightsOf(
   list: readonly Tensor[],
   others: Readonly<Record<string, Tensor>>,
-  canPack: (call: MapCall) => boolean,
+  takesList: (call: MapCall) => boolean,
 ): Weights {
   const parts = named(list);
   const device = currentDevice();
   const shapes = Object.fromEntries(
     Object.entries({ ...others, ...parts }).map(([name, { shape }]) => [name, shape]),
   );
-  const isPacked = device !== undefined && canPack({ shapes, device, precision: currentPrecision() });
-  return { weight: isPacked ? undefined : noGrad(() => joinOp(parts, {}).y), ...parts };
+  const isTaken = device !== undefined && takesList({ shapes, device, precision: currentPrecision() });
+  return { weight: isTaken ? undefined : noGrad(() => joinOp(parts, {}).y), ...parts };
 }
 
 /** The parts among an op's inputs, or those of their shapes, in order. */

@@ -22,7 +22,8 @@ import {
   writesWgsl,
   type Tile,
 } from '../mat-mul/float32-wgsl.ts';
-import { depthOf, ENOUGH_WORKGROUPS, fittingTile, kernelOf, LEAST_DEPTH } from '../mat-mul/gpu.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
+import { depthOf, ENOUGH_WORKGROUPS, fittingTile, LEAST_DEPTH } from '../mat-mul/gpu.ts';
 import {
   buffersOf,
   chooseAlongWgsl,

@@ -81,7 +81,7 @@ export function columnsBackwardPlan(
   const sizes = sizesOf(shapes);
   const isPassed = shapes['dPassed'] !== undefined;
   if (precision === 'mixed' && mixed.isForMixed(sizes, device)) {
-    return isAbleOfApart(widths, device)
+    return isAbleOfApart(widths, device, sizes.sources)
       ? mixed.backward(sizes, gradientsOf(shapes), device, { widths, isPassed })
       : undefined;
   }

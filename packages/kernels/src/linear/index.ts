@@ -1,13 +1,7 @@
 // One linear map of all rows, or several.
-import {
-  checkShapes,
-  currentBackend,
-  currentPrecision,
-  defineOp,
-  type Tensor,
-  type Tensor2D,
-} from '@mnemix/tensor';
+import { checkShapes, currentPrecision, defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
 import * as gpu from './gpu.ts';
+import { isWorthJoining } from './joined.ts';
 import { mapsOfList } from './list.ts';
 import * as portable from './portable.ts';
 import * as wasm from './wasm.ts';
@@ -46,8 +40,6 @@ export function linear({ x, weight, bias }: { x: Tensor; weight: Tensor; bias?: 
   return forwardOp({ x, weight, bias }, {}).y as Tensor2D;
 }
 
-/** For fewer rows, single tokens among them, joining the weights costs more than a product of their own. */
-export const LEAST_ROWS = 64;
 /** Narrower maps, such as a router, are products in float32 in mixed precision too, and stay that. */
 const LEAST_MIXED_WIDTH = 64;
 
@@ -76,6 +68,11 @@ export function linears(x: Tensor, layers: readonly Layer[]): Tensor2D[] {
 /**
  * {@link linears}, and x again for what else is to be made of it: the gradient of that is then added where that of the maps is made,
  * and not in a pass of its own.
+ *
+ * @param x [N, in]
+ * @returns `maps` [N, out] of each; `rows` [N, in]: x itself where each map is a product of its own, else another tensor of the same
+ *   data, the caller's to free as the maps are
+ * @throws MnemixError `shape`
  */
 export function linearsAndRows(
   x: Tensor,
@@ -89,7 +86,8 @@ export function linearsAndRows(
     ({ weight, bias }) => !bias && !(isMixed && weight.shape[0] < LEAST_MIXED_WIDTH),
   );
   const joined = layers.filter((_, i) => isJoined[i]);
-  if (joined.length < 2 || x.shape[0] < LEAST_ROWS || currentBackend() !== 'webgpu') {
+  const width = joined.reduce((sum, { weight }) => sum + (weight.shape[0] as number), 0);
+  if (joined.length < 2 || !isWorthJoining(x.shape[0] as number, width)) {
     return { maps: layers.map((layer) => linear({ x, ...layer })), rows: x as Tensor2D };
   }
   const { maps, rows } = mapsOfList(

@@ -1,5 +1,5 @@
 // The linear map whose weight is the rows of a list of weights, as nodes of the tape.
-import { add, defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
+import { add, defineOp, tidy, type Tensor, type Tensor2D } from '@mnemix/tensor';
 import { byCount } from '../by-count.ts';
 import type { Parts } from '../join-rows/parts.ts';
 import { gradientNames, ofParts, partsOf, weightsOf } from '../join-rows/weights.ts';
@@ -56,10 +56,11 @@ const columnsOp = splitMap<Inputs, 'x'>({
 });
 
 /** The map by each weight, made as one; and x, passed on. */
-export function mapsOfList(x: Tensor, list: readonly Tensor[]): { maps: Tensor2D[]; rows: Tensor2D } {
-  const { x: rows, ...columns } = columnsOp(
-    { x, ...weightsOf(list, { x }, gpu.takesList(false)) },
-    { widths: list.map(({ shape }) => shape[0] as number) },
-  );
-  return { maps: Object.values(columns) as Tensor2D[], rows: rows as Tensor2D };
-}
+export const mapsOfList = (x: Tensor, list: readonly Tensor[]): { maps: Tensor2D[]; rows: Tensor2D } =>
+  tidy(() => {
+    const { x: rows, ...columns } = columnsOp(
+      { x, ...weightsOf(list, { x }, gpu.takesList(false)) },
+      { widths: list.map(({ shape }) => shape[0] as number) },
+    );
+    return { maps: Object.values(columns) as Tensor2D[], rows: rows as Tensor2D };
+  });

@@ -6,7 +6,8 @@ import { isAbleOfMixed, operandOfDy, productKernel, TILE } from '../grouped-line
 import type { InnerLast } from '../grouped-linear/mixed-wgsl.ts';
 import { biasWgsl, buffersOfY, putRowsWgsl, tensorsOfY, type Widths } from '../grouped-linear/write-wgsl.ts';
 import { elementOf, fourWgsl } from '../mat-mul/bindings.ts';
-import { depthOf, ENOUGH_WORKGROUPS, kernelOf, LEAST_DEPTH } from '../mat-mul/gpu.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
+import { depthOf, ENOUGH_WORKGROUPS, LEAST_DEPTH } from '../mat-mul/gpu.ts';
 import { columnsOf, rowsOf } from '../mat-mul/mixed.ts';
 import { packedOf, packRows, scalesOf, strideOf } from '../mat-mul/pack-rows.ts';
 import { sumParts } from './sum-parts.ts';

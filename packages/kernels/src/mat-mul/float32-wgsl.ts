@@ -51,7 +51,7 @@ export interface Product {
   readonly tile: Tile;
   /**
    * Statements that define `row0` and `column0`, where the tile lies in y; `inner0` and `innerEnd`, the part of k; and `startA` and
-   * `startB`, where the operands begin in memory.
+   * `startB`, where the operands begin in memory. The part of k is the same for all invocations, which meet at barriers on its way.
    */
   readonly begin: string;
   /** Functions as {@link readWgsl} writes them. */
@@ -169,7 +169,7 @@ export interface Read {
   readonly tensors: readonly Stretch[];
   /** k is its last axis. */
   readonly innerLast: boolean;
-  /** Statements that define what is named below. */
+  /** Statements that define what is named below, and `map` where there are several tensors. */
   readonly choose?: string;
   /** Expressions: where the operand begins, how long its last axis is; its index along y's edge and along k, and where they end. */
   readonly first?: string;

@@ -1,6 +1,7 @@
 // Which form of the product a product gets, and its dispatches.
 import type { PlanCall } from '../gpu/bridge.ts';
-import type { GpuDispatch, GpuKernel, GpuPlan } from '../gpu/kernel.ts';
+import type { GpuDispatch, GpuPlan } from '../gpu/kernel.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import { sumRows } from '../gpu/sum-rows.ts';
 import { epilogueBuffers, type Activation, type Epilogue } from './epilogue.ts';
 import { float32Kernel } from './float32.ts';
@@ -143,18 +144,6 @@ function mixedPlan({ product, epilogue, alpha }: Call): GpuPlan {
     scratch: { ...made.scratch, ...packing.scratch },
     dispatches: [...packing.dispatches, ...made.dispatches],
   };
-}
-
-/** By what makes them, and what they are made for: writing a module anew takes longer than recording a dispatch. */
-const kernels = new Map<unknown, Map<string, GpuKernel>>();
-
-export function kernelOf<Variant>(make: (variant: Variant) => GpuKernel, variant: Variant): GpuKernel {
-  const known = kernels.get(make) ?? new Map<string, GpuKernel>();
-  kernels.set(make, known);
-  const key = JSON.stringify(variant);
-  const kernel = known.get(key) ?? make(variant);
-  known.set(key, kernel);
-  return kernel;
 }
 
 /** Into how many parts k is cut, so that few tiles keep a device busy. Sums that are not final take no epilogue. */

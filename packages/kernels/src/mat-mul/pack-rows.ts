@@ -1,7 +1,7 @@
 // Operands of products on matrix units as rows of f16, packed once for all products that read them.
 import type { GpuKernel, GpuPlan } from '../gpu/kernel.ts';
 import { u32 } from '../gpu/kernel.ts';
-import { kernelOf } from './gpu.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import { MOST_HELD_WIDTH, PACK_ROWS, PACKED_WIDTH, packRowsWgsl, type Source } from './pack-rows-wgsl.ts';
 
 /** What an op's dispatches are, and what they need in between. */

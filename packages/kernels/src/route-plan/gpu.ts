@@ -17,8 +17,8 @@ const CHUNK_ROWS = 128;
 /** Storage buffers of the stage that has the most, in three dispatches and in two. */
 const MOST_BUFFERS = 7;
 const MOST_BUFFERS_OF_TWO = 10;
-/** Counts that every workgroup can add up by itself in less time than a dispatch of one workgroup takes. */
-const FEW_COUNTS = 2 ** 14;
+/** Counts that all workgroups together may read, each those of all chunks, to do without a dispatch of one workgroup. */
+const FEW_READS = 2 ** 22;
 /** What adding up takes of workgroup memory: for each memory, and for the running sums over its invocations. */
 const TALLY_BYTES = 20;
 const SUM_BYTES = 4 * CHUNK_ROWS;
@@ -94,7 +94,7 @@ export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs, device: { limi
     ...common,
   };
   const isTwo =
-    counts <= FEW_COUNTS &&
+    counts * chunks <= FEW_READS &&
     maskBytes + TALLY_BYTES * memories + SUM_BYTES <= limits.maxComputeWorkgroupStorageSize &&
     MOST_BUFFERS_OF_TWO <= limits.maxStorageBuffersPerShaderStage;
   return {

@@ -1,6 +1,6 @@
-// The columns of a matrix, in tensors of their own, and back. The product itself does not write to several buffers: with a choice at every
-// write the compiler no longer keeps its sums in registers, and it takes fifteen times as long (docs/kernels.md).
+// The columns of a matrix, in tensors of their own, and back: where a product does not write or read them so.
 import { u32, type GpuDispatch, type GpuKernel } from '../gpu/kernel.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import { packed, packGroups, packOf } from '../gpu/rows/index.ts';
 
 /** Of the tensor with the columns of map i. */
@@ -14,26 +14,28 @@ export function moveColumns(direction: Direction, rows: number, widths: readonly
   const packs = widths.map((width) => width / pack);
   const columns = packs.reduce((sum, width) => sum + width, 0);
   return {
-    kernel: kernelOf(direction, widths.length, pack),
+    kernel: kernelOf(copyKernel, { direction, count: widths.length, pack }),
     buffers: ['y', ...widths.map((_, i) => nameOf(i))],
     uniforms: [rows * columns, columns, ...packs].map(u32),
     workgroups: [packGroups(rows * columns)],
   };
 }
 
-/** By direction, number of parts and numbers of a pack: writing a module anew takes longer than recording a dispatch. */
-const kernels = new Map<string, GpuKernel>();
+interface Variant {
+  readonly direction: Direction;
+  /** Of the parts. */
+  readonly count: number;
+  /** Numbers of a pack. */
+  readonly pack: 1 | 4;
+}
 
-function kernelOf(direction: Direction, count: number, pack: 1 | 4): GpuKernel {
-  const key = `${direction} ${count} ${pack}`;
+function copyKernel({ direction, count, pack }: Variant): GpuKernel {
   const [whole, part] = direction === 'split' ? (['read', 'write'] as const) : (['write', 'read'] as const);
-  const kernel: GpuKernel = kernels.get(key) ?? {
+  return {
     name: direction === 'split' ? 'SplitColumns' : 'JoinColumns',
     wgsl: packed(textOf(direction, count))[pack],
     bindings: [whole, ...Array.from({ length: count }, () => part)],
   };
-  kernels.set(key, kernel);
-  return kernel;
 }
 
 function textOf(direction: Direction, count: number): string {

@@ -1,6 +1,7 @@
 // The gate of a SwiGLU feed-forward layer.
-import { checkShapes, currentBackend, defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
-import { LEAST_ROWS, linear, type Layer } from '../linear/index.ts';
+import { checkShapes, defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
+import { linear, type Layer } from '../linear/index.ts';
+import { isWorthJoining } from '../linear/joined.ts';
 import * as gpu from './gpu.ts';
 import { gateOfMaps } from './of-maps.ts';
 import * as portable from './portable.ts';
@@ -40,7 +41,7 @@ export function swiGlu(gate: Tensor, up: Tensor): Tensor {
 
 /**
  * {@link swiGlu} of two maps of x: silu(W_gate x) ⊙ W_up x. On WebGPU both are one product, forward and backward, whose columns are
- * never taken apart, and which gates them in float32.
+ * never taken apart.
  *
  * @param x [N, in]
  * @returns [N, out]
@@ -55,7 +56,8 @@ export function swiGluOfMaps(
     gate: [gate.weight, ['out', 'in']],
     up: [up.weight, ['out', 'in']],
   });
-  const isJoined = currentBackend() === 'webgpu' && x.shape[0] >= LEAST_ROWS && !gate.bias && !up.bias;
+  const width = 2 * (gate.weight.shape[0] as number);
+  const isJoined = !gate.bias && !up.bias && isWorthJoining(x.shape[0] as number, width);
   if (!isJoined) return swiGlu(linear({ x, ...gate }), linear({ x, ...up })) as Tensor2D;
   return gateOfMaps(x, gate.weight, up.weight);
 }

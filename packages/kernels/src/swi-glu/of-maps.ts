@@ -1,5 +1,5 @@
 // SwiGLU's gate of two maps of the same rows, as a node of the tape.
-import { defineOp, type Tensor, type Tensor2D } from '@mnemix/tensor';
+import { defineOp, tidy, type Tensor, type Tensor2D } from '@mnemix/tensor';
 import { gpuKernel } from '../gpu/bridge.ts';
 import { weightsOf } from '../join-rows/weights.ts';
 import { gatedPlan, takesList } from '../linear/gpu.ts';
@@ -37,8 +37,5 @@ const op = defineOp<ListInputs, { y: Tensor; h: Tensor }, object>({
 });
 
 /** silu(W_gate x) ⊙ W_up x, both maps made as one. */
-export function gateOfMaps(x: Tensor, gate: Tensor, up: Tensor): Tensor2D {
-  const { y, h } = op({ x, ...weightsOf([gate, up], { x }, takesList(true)) }, {});
-  h.dispose();
-  return y as Tensor2D;
-}
+export const gateOfMaps = (x: Tensor, gate: Tensor, up: Tensor): Tensor2D =>
+  tidy(() => op({ x, ...weightsOf([gate, up], { x }, takesList(true)) }, {}).y as Tensor2D);

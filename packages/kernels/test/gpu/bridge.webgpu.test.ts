@@ -15,7 +15,7 @@ import {
 } from '@mnemix/tensor';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { gpuKernel, type PlanCall } from '../../src/gpu/bridge.ts';
-import { f32, u32, type GpuPlan } from '../../src/gpu/kernel.ts';
+import { f32, u32, type GpuDispatch, type GpuPlan } from '../../src/gpu/kernel.ts';
 import { sumRows } from '../../src/gpu/sum-rows.ts';
 import { scaleOp } from './scale-op.ts';
 
@@ -187,25 +187,26 @@ describeOnWebgpu('the GPU bridge', (backend) => {
     ]);
   });
 
-  it.each<[string, Partial<GpuPlan>, message: string]>([
+  const changing = (change: (dispatch: GpuDispatch) => Partial<GpuDispatch>) => (plan: GpuPlan) => ({
+    ...plan,
+    dispatches: plan.dispatches.map((dispatch) => ({ ...dispatch, ...change(dispatch) })),
+  });
+
+  it.each<[string, (plan: GpuPlan) => GpuPlan, message: string]>([
     [
       'keeps more in between than the device holds',
-      { scratch: { states: { shape: [2 ** 20, 2 ** 20] } } },
+      (plan) => ({ ...plan, scratch: { states: { shape: [2 ** 20, 2 ** 20] } } }),
       'states [1048576, 1048576]',
     ],
-    ['has too many workgroups', { dispatches: [2 ** 20] as never }, 'more workgroups (1048576)'],
-  ])('runs the portable form of a plan that %s', async (what, parts, message) => {
+    ['has too many workgroups', changing(() => ({ workgroups: [2 ** 20] })), 'more workgroups (1048576)'],
+    [
+      'binds too many tensors',
+      changing(({ kernel }) => ({ kernel: { ...kernel, bindings: Array(99).fill('read') } })),
+      'binds more tensors (99)',
+    ],
+  ])('runs the portable form of a plan that %s', async (what, change, message) => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
-    const op = scaleOp(`Test ${what}`, {
-      change: (plan) => ({
-        ...plan,
-        ...parts,
-        dispatches: plan.dispatches.map((dispatch) => ({
-          ...dispatch,
-          ...(parts.dispatches && { workgroups: [2 ** 20] as const }),
-        })),
-      }),
-    });
+    const op = scaleOp(`Test ${what}`, { change });
     expect(await values(op({ x: tensor([1]) }, { factor: 2 }).y)).toEqual([2]);
     expect(warn).toHaveBeenCalledWith(expect.stringContaining(message));
   });

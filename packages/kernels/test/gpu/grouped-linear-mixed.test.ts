@@ -9,7 +9,7 @@ import {
   forwardPlan,
   packsList,
 } from '../../src/grouped-linear/gpu.ts';
-import { expectValidTexts, openNullDevice, roomyDevice } from './null-device.ts';
+import { binding, expectValidTexts, mostBindings, openNullDevice, roomyDevice } from './null-device.ts';
 
 let device: GPUDevice | undefined;
 
@@ -127,6 +127,23 @@ describe('the grouped linear map on matrix units', () => {
     // A vector is to be of one alone, and rows are to stay in registers.
     expect(plansOf({ outputs: 1030 }).columns([512, 514, 4])).toEqual([undefined, undefined]);
     expect(plansOf({ outputs: 4096 }).columns([2048, 2048])).toEqual([undefined, undefined]);
+  });
+
+  it('binds no more tensors than the device does', () => {
+    for (const limit of [8, 10, 12, 16])
+      for (const [groups, count] of [
+        [2, 2],
+        [2, 4],
+        [3, 2],
+        [4, 2],
+        [4, 4],
+      ] as const) {
+        const widths = Array<number>(count).fill(256);
+        const ofDevice = { groups, widths, on: binding(limit) };
+        const isJoined = !plansOf(ofDevice).isPacked;
+        const { forward, backward, columns } = plansOf({ ...ofDevice, isJoined });
+        expect(mostBindings([forward, backward, ...columns(widths)])).toBeLessThanOrEqual(limit);
+      }
   });
 
   const less = { ...roomyDevice, limits: { ...roomyDevice.limits, maxComputeWorkgroupStorageSize: 32_768 } };

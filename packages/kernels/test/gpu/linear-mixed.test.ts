@@ -9,7 +9,7 @@ import {
   forwardPlan,
   takesList,
 } from '../../src/linear/gpu.ts';
-import { expectValidTexts, openNullDevice, roomyDevice } from './null-device.ts';
+import { binding, expectValidTexts, mostBindings, openNullDevice, roomyDevice } from './null-device.ts';
 
 let device: GPUDevice | undefined;
 
@@ -134,6 +134,17 @@ describe('the linear map on matrix units', () => {
     await expectValidTexts(device, backward as GpuPlan);
     expect(Object.keys((forward as GpuPlan).outputs)).toEqual(['y0', 'y1', 'y2']);
     expect(backward?.dispatches.some(({ buffers }) => buffers.includes('dPassed'))).toBe(true);
+  });
+
+  it('binds no more tensors than the device does', () => {
+    for (const limit of [8, 10, 12, 16])
+      for (let count = 2; count <= 8; count++) {
+        const list = Array<number>(count).fill(256);
+        const ofDevice = { list, on: binding(limit) };
+        const isJoined = !plansOf(ofDevice).isPacked;
+        const { forward, backward, columns } = plansOf({ ...ofDevice, isJoined });
+        expect(mostBindings([forward, backward, ...columns(list)])).toBeLessThanOrEqual(limit);
+      }
   });
 
   it('has longer lists joined, as a stage has no buffers for them', () => {

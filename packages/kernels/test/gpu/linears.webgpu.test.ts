@@ -1,9 +1,9 @@
 // Several maps of the same rows as one product.
 import { describeOnWebgpu, linear as linearOracle, nd, seededRandom, type NdArray } from '@mnemix/testkit';
-import { closeBackend, openBackend } from '@mnemix/tensor';
-import { afterAll, beforeAll, it, vi } from 'vitest';
-import { linears, linearsAndRows, swiGluOfMaps } from '../../src/index.ts';
-import { expectToMatch, float32, runOp, runOracle, type Arrays } from '../op-cases.ts';
+import { closeBackend, memory, openBackend } from '@mnemix/tensor';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { groupedLinears, linears, linearsAndRows, packedSequences, swiGluOfMaps } from '../../src/index.ts';
+import { expectToMatch, float32, runOp, runOracle, toTensor, type Arrays } from '../op-cases.ts';
 
 // A software adapter takes a while to compile a pipeline.
 vi.setConfig({ testTimeout: 300_000 });
@@ -94,6 +94,29 @@ describeOnWebgpu('several maps', (backend) => {
       y2: linearOracle(own!, w2!),
     });
     expectToMatch(actual, runOracle(given, oracle, upstream));
+  });
+
+  it.each([2, 6])('leave nothing behind outside of a tidy, %i of them', async (count) => {
+    const random = seededRandom(26);
+    const normals = (...shape: number[]) => toTensor(float32(random.normals(shape)));
+    const x = normals(rows, inputs);
+    const weights = Array.from({ length: count }, () => normals(4, inputs));
+    const layers = weights.map((weight) => ({ weight }));
+    const before = memory().numTensors;
+    const made = linears(x, layers);
+    expect(memory().numTensors).toBe(before + count);
+    made.push(swiGluOfMaps(x, { gate: layers[0]!, up: layers[1]! }));
+    const groups = packedSequences(1, rows, [{ row: 0, start: 0, length: rows }]);
+    const withGroups = memory().numTensors;
+    const biases = [normals(4)];
+    const ofGroups = groupedLinears(
+      x,
+      weights.map((weight) => ({ weights: [weight], biases })),
+      { groups },
+    );
+    expect(memory().numTensors).toBe(withGroups + 1 + count);
+    expect(await ofGroups[0]!.data()).toHaveLength(4 * rows);
+    for (const tensor of [x, ...weights, ...made, ...biases, ...ofGroups]) tensor.dispose();
   });
 
   it.each([8, 5])('gate one another, %s wide', async (width) => {

@@ -38,6 +38,14 @@ export const roomyDevice = {
   },
 } as unknown as GPUDevice;
 
+/** A device that binds no more storage buffers in a stage than this. */
+export const binding = (maxStorageBuffersPerShaderStage: number) =>
+  ({ ...roomyDevice, limits: { ...roomyDevice.limits, maxStorageBuffersPerShaderStage } }) as GPUDevice;
+
+/** The storage buffers that the stage of the plans has which has the most. */
+export const mostBindings = (plans: readonly (GpuPlan | undefined)[]): number =>
+  Math.max(...plans.flatMap((plan) => plan?.dispatches ?? []).map(({ kernel }) => kernel.bindings.length));
+
 /** Expects all texts of a plan to be valid. Pipelines may need more than the null backend has. */
 export async function expectValidTexts(
   device: GPUDevice | undefined,

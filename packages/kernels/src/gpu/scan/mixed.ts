@@ -9,7 +9,7 @@ import { mixedStatesBytes, mixedStatesWgsl } from './mixed-states-wgsl.ts';
 import { MIXED_PULL_BYTES, mixedPullWgsl } from './mixed-pull-wgsl.ts';
 import { mixedVectorBytes, mixedVectorWgsl } from './mixed-vector-wgsl.ts';
 import { carry, walked, walkFlags } from './segments.ts';
-import { read, unread, written } from './stage.ts';
+import { read, written } from './stage.ts';
 import { chunkStage, scoresOf, tilesOf, type Border, type ScanSizes } from './stages.ts';
 import passingWgsl from './passing.wgsl';
 import tokenGateGradientWgsl from './token-gate-gradient.wgsl';
@@ -38,13 +38,12 @@ export function isForMixed({ dk, dv, gate }: ScanSizes, { limits, features }: GP
   );
 }
 
-/** States at the chunks' borders, of `name`; where sequences are cut, nobody asks for what leaves a segment that is walked once more. */
+/** States at the chunks' borders, of `name`. */
 export const mixedStatesScratch = (
-  { chunks, heads, dk, dv, segments }: ScanSizes,
+  { chunks, heads, dk, dv }: ScanSizes,
   name: string,
 ): NonNullable<GpuPlan['scratch']> => ({
   [name]: { shape: [chunks, heads, mixedStateHalves({ dk, dv }) / 2] },
-  ...(segments && unread),
 });
 
 interface States {

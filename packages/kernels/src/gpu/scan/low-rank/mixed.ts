@@ -17,7 +17,7 @@ import { mixedSolveBytes, mixedSolveWgsl } from './mixed-solve-wgsl.ts';
 import { mixedStatesBytes, mixedStatesWgsl } from './mixed-states-wgsl.ts';
 
 /** Storage buffers of the stage that has the most, by the gate. */
-const MOST_BUFFERS = { none: 12, scalar: 16, vector: 13 };
+const MOST_BUFFERS = { none: 11, scalar: 13, vector: 13 };
 
 export const isForMixedLowRank = (sizes: ScanSizes, device: GPUDevice): boolean =>
   isForMixed(sizes, device) &&
