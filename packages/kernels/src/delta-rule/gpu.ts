@@ -16,7 +16,7 @@ import {
   type Finish,
 } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates, type ForwardStates } from '../gpu/scan/low-rank/states.ts';
-import { read, rowsOf, stage, unread, written, writtenRowsOf } from '../gpu/scan/stage.ts';
+import { read, rowsOf, stage, unasked, written, writtenRowsOf } from '../gpu/scan/stage.ts';
 import { chunkStage, chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
 import finishAloneWgsl from './finish-alone.wgsl';
 import finishWgsl from './finish.wgsl';
@@ -165,7 +165,7 @@ export const gradientPlan = ({
       system: scratch.system(true),
       states: scratch.states,
       dStates: scratch.states,
-      ...unread,
+      ...unasked,
       dA: scratch.keys,
       ...(gate === 'scalar' && { dots: scratch.dots }),
       ...(gate === 'vector' && { gates: scratch.gates }),
@@ -280,7 +280,7 @@ const finishOf = ({ beta, erase }: Shapes): Finish => ({
     beta: read(beta ? 'beta' : 'k'),
     dV: writtenRowsOf('dV', 'valueWidth'),
     dErase: writtenRowsOf(erase ? 'dErase' : 'dK', 'keyWidth'),
-    dBeta: written(beta ? 'dBeta' : 'unread'),
+    dBeta: written(beta ? 'dBeta' : 'unasked'),
   },
   extra: Number(beta !== undefined) + 2 * Number(erase !== undefined),
 });

@@ -23,7 +23,7 @@ import {
   mixedVectorScratch,
 } from '../gpu/scan/mixed.ts';
 import passingWgsl from '../gpu/scan/passing.wgsl';
-import { read, unread, written } from '../gpu/scan/stage.ts';
+import { read, unasked, written } from '../gpu/scan/stage.ts';
 import {
   chunkStage,
   chunkTable,
@@ -127,7 +127,7 @@ export const mixedGradient = (
     scratch: {
       ...scratch,
       ...mixedStatesScratch(sizes, 'dStates'),
-      ...unread,
+      ...unasked,
       dWritten: { shape: shapes.v },
       dA: { shape: shapes.k },
       ...(gate === 'vector' && { dScores: scoresOf(sizes), dKeyScores: scoresOf(sizes) }),
@@ -264,7 +264,7 @@ const finishGated = (
       v: read('v', 'vec4f'),
       dV: written('dV', 'vec4f'),
       beta: read(beta ?? 'k'),
-      dBeta: written(beta ? 'dBeta' : 'unread'),
+      dBeta: written(beta ? 'dBeta' : 'unasked'),
     },
     told: { extra: Number(initial !== undefined) + 2 * Number(beta !== undefined) },
     workgroups: [1, sizes.heads, sizes.chunks],

@@ -5,7 +5,7 @@ import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
 import { begun, fromKept, keeping } from '../gpu/scan/kept.ts';
 import { segmentsOf } from '../gpu/scan/segments.ts';
-import { read, rowsOf, stage, unread, written } from '../gpu/scan/stage.ts';
+import { read, rowsOf, stage, unasked, written } from '../gpu/scan/stage.ts';
 import {
   chunkStage,
   chunkTable,
@@ -44,22 +44,24 @@ function sizesOf(
   { q, v, logDecay, bonus }: Shapes,
   { rows, count, maxLength, form, segmentChunks }: ScanAttrs,
   { limits }: GPUDevice,
-): ScanSizes | undefined {
+): ScanSizes | string | undefined {
   const [, heads = 0, dk = 0] = q;
   const dv = v[2] as number;
   const gate: Gate = logDecay === undefined ? 'none' : logDecay.length === 3 ? 'vector' : 'scalar';
   const before = bonus !== undefined;
-  if (form || (before && gate !== 'vector')) return undefined;
+  if (form) return undefined;
+  if (before && gate !== 'vector') return 'reading before the update takes a gate for each channel';
   const chunks = mostChunks({ rows, count, maxLength });
   const gates = gate === 'vector' ? 3 * rows * heads * dk : 0;
   const largest = 4 * Math.max(chunks * heads * Math.max(dk * dv, 64 * 64), gates);
-  const fits =
-    largest <= limits.maxStorageBufferBindingSize &&
-    Math.max(chunks, count) <= limits.maxComputeWorkgroupsPerDimension &&
-    MOST_BUFFERS <= limits.maxStorageBuffersPerShaderStage &&
-    MOST_WORKGROUP_BYTES <= limits.maxComputeWorkgroupStorageSize;
+  if (largest > limits.maxStorageBufferBindingSize)
+    return 'what it keeps in between is more than the device holds in one tensor';
+  if (MOST_BUFFERS > limits.maxStorageBuffersPerShaderStage)
+    return `the device binds fewer than ${MOST_BUFFERS} buffers`;
+  if (MOST_WORKGROUP_BYTES > limits.maxComputeWorkgroupStorageSize)
+    return `the device has less than ${MOST_WORKGROUP_BYTES} bytes of workgroup memory`;
   const segments = segmentsOf({ chunks, count, maxLength, heads, dv, segmentChunks });
-  return fits ? { rows, count, heads, dk, dv, gate, chunks, before, segments } : undefined;
+  return { rows, count, heads, dk, dv, gate, chunks, before, segments };
 }
 
 type Call<I extends OpInputs> = PlanCall<I, ScanAttrs>;
@@ -69,9 +71,9 @@ export const forwardPlan = ({
   attrs,
   device,
   precision,
-}: Call<DiagonalDecayInputs>): GpuPlan | undefined => {
+}: Call<DiagonalDecayInputs>): GpuPlan | string | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
-  if (!sizes) return undefined;
+  if (typeof sizes !== 'object') return sizes;
   const { count, heads, dk, dv } = sizes;
   const outputs = { o: { shape: shapes.v }, state: { shape: [count, heads, dk, dv] } };
   const cleared = clearRows(attrs, { o: heads * dv });
@@ -119,9 +121,9 @@ export const gradientPlan = ({
   attrs,
   device,
   precision,
-}: Call<DiagonalDecayGradientInputs>): GpuPlan | undefined => {
+}: Call<DiagonalDecayGradientInputs>): GpuPlan | string | undefined => {
   const sizes = sizesOf(shapes, attrs, device);
-  if (!sizes) return undefined;
+  if (typeof sizes !== 'object') return sizes;
   const { rows, heads, dk, dv, gate, chunks, before } = sizes;
   const { scale } = attrs;
   const none = { shape: [0] };
@@ -154,7 +156,7 @@ export const gradientPlan = ({
       ...decayedScratch(sizes, shapes),
       states: borders,
       dStates: borders,
-      ...unread,
+      ...unasked,
       scores: pairs,
       dScores: pairs,
       ...(gate === 'scalar' && { dots: { shape: [2, tilesOf(dk), rows, heads] } }),

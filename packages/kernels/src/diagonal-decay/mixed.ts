@@ -12,7 +12,7 @@ import {
   mixedVector,
   mixedVectorScratch,
 } from '../gpu/scan/mixed.ts';
-import { unread } from '../gpu/scan/stage.ts';
+import { unasked } from '../gpu/scan/stage.ts';
 import { chunkTable, scoresOf, tableScratch, type Border, type ScanSizes } from '../gpu/scan/stages.ts';
 import type { DiagonalDecayGradientInputs, DiagonalDecayInputs } from './op.ts';
 import { FEW_TOKENS } from './stages.ts';
@@ -38,7 +38,7 @@ const begin = (sizes: ScanSizes, { k, initialState }: Shapes, last: string | und
       ...tableScratch(sizes),
       ...mixedStatesScratch(sizes, 'states'),
       // What leaves a segment that is walked once more.
-      ...(sizes.segments && unread),
+      ...(sizes.segments && unasked),
       ...(isVector && mixedVectorScratch(sizes, { rows: k })),
     },
     dispatches: [
@@ -83,7 +83,7 @@ export const mixedGradient = (
     scratch: {
       ...scratch,
       ...mixedStatesScratch(sizes, 'dStates'),
-      ...unread,
+      ...unasked,
       ...(isVector && { dScores: scoresOf(sizes) }),
     },
     dispatches: [

@@ -8,7 +8,7 @@ import { transitionScratch } from '../gpu/scan/low-rank/segment-carry.ts';
 import { lowRankSizes, shapesOf, type LowRankSizes } from '../gpu/scan/low-rank/sizes.ts';
 import { gateGradient, keyGradients, keyScores, reads, scoreGradients } from '../gpu/scan/low-rank/stages.ts';
 import { backwardStates, forwardStates } from '../gpu/scan/low-rank/states.ts';
-import { unread } from '../gpu/scan/stage.ts';
+import { unasked } from '../gpu/scan/stage.ts';
 import { chunkTable, runningSums, tableScratch } from '../gpu/scan/stages.ts';
 import { keptNames } from '../portable/kept.ts';
 import type { ScanAttrs } from '../portable/scan-options.ts';
@@ -148,7 +148,7 @@ export const gradientPlan = ({
       scores: scratch.planes,
       system: scratch.system(true),
       states: scratch.states,
-      ...unread,
+      ...unasked,
       dScores: scratch.planes,
       dStates: scratch.states,
       dRecalled: scratch.values,

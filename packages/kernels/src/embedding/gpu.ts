@@ -37,67 +37,64 @@ export const forward = gpuKernel<Inputs, object>(({ shapes: { weight, ids } }) =
   };
 });
 
-export const backward = gpuKernel<BackwardInputs, BackwardAttrs>(
-  ({ shapes: { dy }, attrs: { rows }, device }) => {
-    const [tokens = 0, width = 0] = dy;
-    const pack = packOf(width);
-    const packs = width / pack;
-    const tiles = Math.ceil(packs / TILE);
-    if (tiles > device.limits.maxComputeWorkgroupsPerDimension) return undefined;
-    const numbers = (count: number) => ({ shape: [count], dtype: 'int32' }) as const;
-    /** A stage of one invocation a token. */
-    const stage = (name: string, wgsl: string, buffers: Readonly<Record<string, Access>>): GpuDispatch => ({
-      kernel: { name: `Embedding ${name}`, wgsl, bindings: Object.values(buffers) },
-      buffers: Object.keys(buffers),
-      uniforms: [u32(tokens), u32(rows)],
-      workgroups: [packGroups(tokens)],
-    });
-    return {
-      outputs: { dWeight: { shape: [rows, width] } },
-      scratch: {
-        counts: numbers(rows),
-        starts: numbers(rows),
-        totals: numbers(2),
-        used: numbers(Math.min(tokens, rows)),
-        arrivals: numbers(tokens),
-        arrived: numbers(tokens),
-        ordered: numbers(tokens),
+export const backward = gpuKernel<BackwardInputs, BackwardAttrs>(({ shapes: { dy }, attrs: { rows } }) => {
+  const [tokens = 0, width = 0] = dy;
+  const pack = packOf(width);
+  const packs = width / pack;
+  const tiles = Math.ceil(packs / TILE);
+  const numbers = (count: number) => ({ shape: [count], dtype: 'int32' }) as const;
+  /** A stage of one invocation a token. */
+  const stage = (name: string, wgsl: string, buffers: Readonly<Record<string, Access>>): GpuDispatch => ({
+    kernel: { name: `Embedding ${name}`, wgsl, bindings: Object.values(buffers) },
+    buffers: Object.keys(buffers),
+    uniforms: [u32(tokens), u32(rows)],
+    workgroups: [packGroups(tokens)],
+  });
+  return {
+    outputs: { dWeight: { shape: [rows, width] } },
+    scratch: {
+      counts: numbers(rows),
+      starts: numbers(rows),
+      totals: numbers(2),
+      used: numbers(Math.min(tokens, rows)),
+      arrivals: numbers(tokens),
+      arrived: numbers(tokens),
+      ordered: numbers(tokens),
+    },
+    dispatches: [
+      {
+        kernel: { name: 'Embedding clear', wgsl: clearText[pack], bindings: ['write', 'write', 'write'] },
+        buffers: ['counts', 'totals', 'dWeight'],
+        uniforms: [u32(rows), u32(rows * packs)],
+        workgroups: [packGroups(rows * packs)],
       },
-      dispatches: [
-        {
-          kernel: { name: 'Embedding clear', wgsl: clearText[pack], bindings: ['write', 'write', 'write'] },
-          buffers: ['counts', 'totals', 'dWeight'],
-          uniforms: [u32(rows), u32(rows * packs)],
-          workgroups: [packGroups(rows * packs)],
+      stage('count', countWgsl, { ids: 'read', counts: 'write', arrivals: 'write' }),
+      stage('allot', allotWgsl, {
+        ids: 'read',
+        counts: 'read',
+        arrivals: 'read',
+        totals: 'write',
+        starts: 'write',
+        used: 'write',
+      }),
+      stage('fill', fillWgsl, { ids: 'read', starts: 'read', arrivals: 'read', arrived: 'write' }),
+      stage('rank', rankWgsl, {
+        ids: 'read',
+        counts: 'read',
+        starts: 'read',
+        arrived: 'read',
+        ordered: 'write',
+      }),
+      {
+        kernel: {
+          name: 'Embedding sum',
+          wgsl: sumText[pack],
+          bindings: ['read', 'read', 'read', 'read', 'read', 'read', 'write'],
         },
-        stage('count', countWgsl, { ids: 'read', counts: 'write', arrivals: 'write' }),
-        stage('allot', allotWgsl, {
-          ids: 'read',
-          counts: 'read',
-          arrivals: 'read',
-          totals: 'write',
-          starts: 'write',
-          used: 'write',
-        }),
-        stage('fill', fillWgsl, { ids: 'read', starts: 'read', arrivals: 'read', arrived: 'write' }),
-        stage('rank', rankWgsl, {
-          ids: 'read',
-          counts: 'read',
-          starts: 'read',
-          arrived: 'read',
-          ordered: 'write',
-        }),
-        {
-          kernel: {
-            name: 'Embedding sum',
-            wgsl: sumText[pack],
-            bindings: ['read', 'read', 'read', 'read', 'read', 'read', 'write'],
-          },
-          buffers: ['totals', 'used', 'counts', 'starts', 'ordered', 'dy', 'dWeight'],
-          uniforms: [u32(packs)],
-          workgroups: [Math.min(MAX_GROUPS, tokens, rows), tiles],
-        },
-      ],
-    };
-  },
-);
+        buffers: ['totals', 'used', 'counts', 'starts', 'ordered', 'dy', 'dWeight'],
+        uniforms: [u32(packs)],
+        workgroups: [Math.min(MAX_GROUPS, tokens, rows), tiles],
+      },
+    ],
+  };
+});

@@ -7,10 +7,10 @@ export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs: { eps } }) =>
   scaleForward({ shape: shapes.x, divisor: 1, eps, isWeighted: false }),
 );
 
-export const backward = gpuKernel<BackwardInputs, Attrs>(({ shapes, attrs: { eps }, device }) => {
-  const plan = scaleBackward({ shape: shapes.x, divisor: 1, eps, isWeighted: false }, device);
-  return plan && { ...plan, outputs: { dx: { shape: shapes.x } } };
-});
+export const backward = gpuKernel<BackwardInputs, Attrs>(({ shapes, attrs: { eps } }) => ({
+  ...scaleBackward({ shape: shapes.x, divisor: 1, eps, isWeighted: false }),
+  outputs: { dx: { shape: shapes.x } },
+}));
 
 /** As rows of both, one behind the other. */
 const scalingOfTwo = ([rows = 0, width = 0]: readonly number[], eps: number): Scaling => ({
@@ -27,8 +27,8 @@ export const pairForward = gpuKernel<PairInputs, Attrs>(({ shapes: { x: shape },
 }));
 
 export const pairBackward = gpuKernel<PairBackwardInputs, Attrs>(
-  ({ shapes: { x: shape }, attrs: { eps }, device }) => {
-    const plan = scaleBackward(scalingOfTwo(shape, eps), device);
-    return plan && { ...plan, outputs: { dx: { shape }, dz: { shape } } };
-  },
+  ({ shapes: { x: shape }, attrs: { eps } }) => ({
+    ...scaleBackward(scalingOfTwo(shape, eps)),
+    outputs: { dx: { shape }, dz: { shape } },
+  }),
 );

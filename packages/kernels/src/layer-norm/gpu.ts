@@ -1,7 +1,7 @@
 // LayerNorm on WebGPU: bindings and dispatches of forward.wgsl and backward.wgsl.
 import { gpuKernel } from '../gpu/bridge.ts';
 import { f32, u32 } from '../gpu/kernel.ts';
-import { INVOCATIONS, MAX_PARTIALS, packedRows, rowGroups, rowLayout } from '../gpu/rows/index.ts';
+import { MAX_PARTIALS, obstacleToSums, packedRows, rowGroups, rowLayout } from '../gpu/rows/index.ts';
 import { sumRows, sumRowsApart } from '../gpu/sum-rows.ts';
 import backwardWgsl from './backward.wgsl';
 import forwardWgsl from './forward.wgsl';
@@ -39,10 +39,8 @@ export const backward = gpuKernel<BackwardInputs, Attrs>(({ shapes, attrs: { eps
   const summed = Number(weight !== undefined) + Number(bias !== undefined);
   const periods = rows / period;
   const parts = rowGroups(periods, layout, Math.max(1, Math.floor(MAX_PARTIALS / period)));
-  const workgroupBytes = 8 * INVOCATIONS + 32 + 4 * summed * layout.slots * width;
-  const { maxComputeWorkgroupStorageSize, maxComputeWorkgroupsPerDimension } = device.limits;
-  if (workgroupBytes > maxComputeWorkgroupStorageSize) return undefined;
-  if (parts * period > maxComputeWorkgroupsPerDimension) return undefined;
+  const obstacle = obstacleToSums(width, summed, device);
+  if (obstacle !== undefined) return obstacle;
   const none = { shape: [0] };
   const affine = period * width;
   /** A part of dw before one of db. */

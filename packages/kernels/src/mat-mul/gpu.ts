@@ -43,7 +43,7 @@ export const LEAST_DEPTH = 256;
 /** Multiplications below which packing costs more than the matrix units save. */
 export const FEW_PRODUCTS = 2 ** 31;
 
-/** The plan of a product; `undefined` where an index or a bias would be more than the kernels take. */
+/** The plan of a product; `undefined` where a bias is of another form than the kernels take. */
 export function plan({
   shapes,
   attrs,
@@ -61,12 +61,7 @@ export function plan({
   const { rows, inner, columns, batches } = product;
   const isLarge = Math.min(rows, inner, columns) >= 64 && batches * rows * inner * columns >= FEW_PRODUCTS;
   const hasRoom = mixed.bytesOf(MIXED_TILE) <= device.limits.maxComputeWorkgroupStorageSize;
-  const made = precision === 'mixed' && isLarge && hasRoom ? mixedPlan(call) : float32Plan(call);
-  const most = device.limits.maxComputeWorkgroupsPerDimension;
-  const isPossible = made.dispatches.every(({ workgroups }) =>
-    workgroups.every((count = 1) => count <= most),
-  );
-  return isPossible ? made : undefined;
+  return precision === 'mixed' && isLarge && hasRoom ? mixedPlan(call) : float32Plan(call);
 }
 
 /** One value for each column of y, or one for all. */

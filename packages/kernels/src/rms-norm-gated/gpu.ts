@@ -1,7 +1,7 @@
 // Gated RMSNorm on WebGPU: bindings and dispatches of forward.wgsl and backward.wgsl.
 import { gpuKernel } from '../gpu/bridge.ts';
 import { f32, u32 } from '../gpu/kernel.ts';
-import { INVOCATIONS, MAX_PARTIALS, packedRows, rowGroups, rowLayout } from '../gpu/rows/index.ts';
+import { MAX_PARTIALS, obstacleToSums, packedRows, rowGroups, rowLayout } from '../gpu/rows/index.ts';
 import sigmoidWgsl from '../gpu/rows/sigmoid.wgsl';
 import { sumRows } from '../gpu/sum-rows.ts';
 import backwardWgsl from './backward.wgsl';
@@ -35,8 +35,8 @@ export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs }) => {
 export const backward = gpuKernel<BackwardInputs, Attrs>(({ shapes, attrs, device }) => {
   const [rows = 0, width = 0] = shapes.x;
   const layout = rowLayout(width);
-  const workgroupBytes = 8 * INVOCATIONS + 4 * layout.slots * width;
-  if (workgroupBytes > device.limits.maxComputeWorkgroupStorageSize) return undefined;
+  const obstacle = obstacleToSums(width, 1, device);
+  if (obstacle !== undefined) return obstacle;
   const groups = rowGroups(rows, layout, MAX_PARTIALS);
   return {
     outputs: { dx: { shape: shapes.x }, dGate: { shape: shapes.x }, dWeight: { shape: [width] } },

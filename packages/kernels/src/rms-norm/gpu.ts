@@ -2,7 +2,7 @@
 // backward.wgsl.
 import { gpuKernel } from '../gpu/bridge.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
-import { INVOCATIONS, MAX_PARTIALS, packedRows, rowGroups, rowLayout } from '../gpu/rows/index.ts';
+import { MAX_PARTIALS, obstacleToSums, packedRows, rowGroups, rowLayout } from '../gpu/rows/index.ts';
 import { sumRows } from '../gpu/sum-rows.ts';
 import backwardRowsWgsl from './backward-rows.wgsl';
 import backwardSumsWgsl from './backward-sums.wgsl';
@@ -87,14 +87,9 @@ export function scaleForward({ shape, divisor, eps, isWeighted, kind = 'rows' }:
 }
 
 /** `dx` from `x`, `dy` and, if there is one, `weight`; then `dWeight` too, which is [0] otherwise. */
-export function scaleBackward(
-  { shape, divisor, eps, isWeighted, kind = 'rows' }: Scaling,
-  { limits }: GPUDevice,
-): GpuPlan | undefined {
+export function scaleBackward({ shape, divisor, eps, isWeighted, kind = 'rows' }: Scaling): GpuPlan {
   const [rows = 0, width = 0] = shape;
   const layout = rowLayout(width);
-  const workgroupBytes = 8 * INVOCATIONS + (isWeighted ? 4 * layout.slots * width : 16);
-  if (workgroupBytes > limits.maxComputeWorkgroupStorageSize) return undefined;
   const groups = rowGroups(rows, layout, isWeighted ? MAX_PARTIALS : undefined);
   return {
     outputs: { dx: { shape }, dWeight: { shape: [isWeighted ? width : 0] } },
@@ -130,8 +125,11 @@ export const forward = gpuKernel<Inputs, Attrs>(({ shapes, attrs }) =>
   scaleForward(scalingOf(shapes, attrs)),
 );
 
+const backwardPlan = (scaling: Scaling, device: GPUDevice): GpuPlan | string =>
+  obstacleToSums(scaling.divisor, Number(scaling.isWeighted), device) ?? scaleBackward(scaling);
+
 export const backward = gpuKernel<BackwardInputs, Attrs>(({ shapes, attrs, device }) =>
-  scaleBackward(scalingOf(shapes, attrs), device),
+  backwardPlan(scalingOf(shapes, attrs), device),
 );
 
 export const addForward = gpuKernel<AddInputs, Attrs>(({ shapes, attrs }) =>
@@ -139,5 +137,5 @@ export const addForward = gpuKernel<AddInputs, Attrs>(({ shapes, attrs }) =>
 );
 
 export const addBackward = gpuKernel<AddBackwardInputs, Attrs>(({ shapes, attrs, device }) =>
-  scaleBackward({ ...scalingOf(shapes, attrs), kind: 'sums' }, device),
+  backwardPlan({ ...scalingOf(shapes, attrs), kind: 'sums' }, device),
 );

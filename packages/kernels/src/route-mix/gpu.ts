@@ -19,17 +19,17 @@ const mixText = packed(mixWgsl);
 const mixBackwardText = packedRows(mixBackwardWgsl);
 
 /** Copies of the rows of several tensors, of the same rows each: x0, x1, … → y0, y1, … */
-export const gathers = gpuKernel<Record<string, Tensor>, object>(({ shapes, device }) => {
+export const gathers = gpuKernel<Record<string, Tensor>, object>(({ shapes }) => {
   const xs = Object.entries(shapes).flatMap(([name, shape]) => (name.startsWith('x') ? [shape] : []));
   const [copies = 0] = shapes['source'] as readonly number[];
-  return rowsOfSeveral('gather', xs, copies, 'source', 1, device);
+  return rowsOfSeveral('gather', xs, copies, 'source', 1);
 });
 
 /** The sums of the copies of each row, of several tensors. */
-export const sums = gpuKernel<Record<string, Tensor>, object>(({ shapes, device }) => {
+export const sums = gpuKernel<Record<string, Tensor>, object>(({ shapes }) => {
   const { position, ...xs } = shapes as Readonly<Record<string, readonly number[]>>;
   const [rows = 0, chosen = 0] = position as readonly number[];
-  return rowsOfSeveral('sum', Object.values(xs), rows, 'position', chosen, device);
+  return rowsOfSeveral('sum', Object.values(xs), rows, 'position', chosen);
 });
 
 /**
@@ -42,9 +42,7 @@ function rowsOfSeveral(
   rows: number,
   places: string,
   each: number,
-  { limits }: GPUDevice,
-): GpuPlan | undefined {
-  if (2 * xs.length + 1 > limits.maxStorageBuffersPerShaderStage) return undefined;
+): GpuPlan {
   const widths = xs.map(([, width]) => width as number);
   const pack = packOf(...widths);
   const packs = widths.map((width) => width / pack);

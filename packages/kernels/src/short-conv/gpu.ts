@@ -99,19 +99,18 @@ const pull: Convolution = {
 export const forward = gpuKernel<Tensors, PartsAttrs>((call) => {
   const sizes = sizesOf(call);
   const groups = groupsOf(sizes, convolve, call.device);
-  return (
-    groups && {
-      outputs: outputsOf(sizes, (i) => ({ y: rowsShape(sizes, i), state: stateShape(sizes, i) })),
-      dispatches: groups.map((group) => dispatch(convolve, sizes, group, { span: SPAN, states: true })),
-    }
-  );
+  if (typeof groups === 'string') return groups;
+  return {
+    outputs: outputsOf(sizes, (i) => ({ y: rowsShape(sizes, i), state: stateShape(sizes, i) })),
+    dispatches: groups.map((group) => dispatch(convolve, sizes, group, { span: SPAN, states: true })),
+  };
 });
 
 export const backward = gpuKernel<Tensors, PartsAttrs>((call) => {
   const sizes = sizesOf(call);
   const { rows, channels, width, hasInitialState } = sizes;
   const groups = groupsOf(sizes, pull, call.device);
-  if (!groups) return undefined;
+  if (typeof groups === 'string') return groups;
   const made = groups.map((group) => {
     const { number, parts } = group;
     const all = channelsOf(sizes, group);
@@ -175,8 +174,8 @@ const outputsOf = ({ channels }: Sizes, shapes: (i: number) => Readonly<Record<s
     ),
   );
 
-/** None where the device binds too little even for one part alone. */
-function groupsOf(sizes: Sizes, { owns, shared }: Convolution, { limits }: GPUDevice): Group[] | undefined {
+/** Or why there are none: the device binds too little even for one part alone. */
+function groupsOf(sizes: Sizes, { owns, shared }: Convolution, { limits }: GPUDevice): Group[] | string {
   const { channels, width } = sizes;
   const alone = { number: 0, parts: [0] };
   const own = Object.values(owns(sizes, alone)).filter(({ tensors }) => tensors.length > 0).length;
@@ -186,7 +185,7 @@ function groupsOf(sizes: Sizes, { owns, shared }: Convolution, { limits }: GPUDe
     Math.floor(limits.maxStorageBufferBindingSize / largestSums),
     Math.floor((limits.maxStorageBuffersPerShaderStage - Object.keys(shared(alone)).length) / own),
   );
-  if (most < 1) return undefined;
+  if (most < 1) return 'the device binds too few tensors, or too small ones, for one convolution';
   return Array.from({ length: Math.ceil(channels.length / most) }, (_, number) => ({
     number,
     parts: channels.map((_, i) => i).slice(number * most, (number + 1) * most),

@@ -57,6 +57,20 @@ describeOnWebgpu('rmsNorm', (backend) => {
     expectToMatch(actual, runOracle(inputs, wanted, upstream));
   });
 
+  it('has the gradient of a row that workgroup memory does not hold in its portable form, and says so', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const { x, weight, dy } = inputsOf([1, 40_000]);
+    const { gradients } = await runOp({ x, weight }, (t) => ({ y: rmsNorm(t as never) }), { y: dy });
+    const scale = 1 / Math.sqrt(x.data.reduce((sum, value) => sum + value * value, 0) / 40_000 + 1e-6);
+    const wanted = dy.data.map((slope, i) => slope * x.data[i]! * scale);
+    expect(gradients['weight']).toBeCloseRms(nd([40_000], wanted), 1e-5);
+    const told = warn.mock.calls.flat().filter((text) => String(text).includes('RmsNormBackward'));
+    expect(told).toEqual([
+      expect.stringContaining('gradients of 40000 columns are more than workgroup memory'),
+    ]);
+    warn.mockRestore();
+  });
+
   it('gives the same bits every time, the summed gradient included', async () => {
     const { dy, ...inputs } = inputsOf([600, 24]);
     const run = () => runOp(inputs, (t) => ({ y: rmsNorm(t as never) }), { y: dy });

@@ -52,5 +52,16 @@ export function rowLayout(width: number): RowLayout {
 export const rowGroups = (rows: number, { slots }: RowLayout, most = MAX_GROUPS): number =>
   Math.min(most, Math.ceil(rows / slots));
 
+/** What rows.wgsl and its neighbours take of workgroup memory besides. */
+const OTHER_BYTES = 8 * INVOCATIONS + 32;
+
+/** Why a workgroup cannot add up `vectors` gradients of a row's width, such as a weight's, over its rows; `undefined` if it can. */
+export function obstacleToSums(width: number, vectors: number, { limits }: GPUDevice): string | undefined {
+  const bytes = OTHER_BYTES + 4 * vectors * rowLayout(width).slots * width;
+  return bytes > limits.maxComputeWorkgroupStorageSize
+    ? `gradients of ${width} columns are more than workgroup memory holds`
+    : undefined;
+}
+
 /** Workgroups of a kernel that strides over `count` packs. */
 export const packGroups = (count: number): number => Math.min(MAX_GROUPS, Math.ceil(count / INVOCATIONS));

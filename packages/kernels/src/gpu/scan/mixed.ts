@@ -72,7 +72,7 @@ export const mixedStates = (sizes: ScanSizes, { x, y, to, scale, ...given }: Sta
         y: read(y, 'vec4f'),
         initial: read(initial ?? x, 'vec2f'),
         states: written(given.states, 'u32'),
-        last: written(last ?? 'unread', 'vec2f'),
+        last: written(last ?? 'unasked', 'vec2f'),
       },
       told: { to, stateScale: scale, extra: walkFlags({ initial, last, fromLast }) },
       workgroups: [dv / STATE_COLUMNS, heads, count],

@@ -135,7 +135,7 @@ export function carry(sizes: ScanSizes, { initial, last, fromLast }: Carried): G
       decays: read(isGated ? 'segmentDecays' : 'chunks'),
       initial: read(initial ?? 'chunks'),
       entries: written('entries'),
-      last: written(last ?? 'unread'),
+      last: written(last ?? 'unasked'),
     },
     told: { extra: walkFlags({ initial, last, fromLast }) },
     workgroups: [Math.ceil((dk * dv) / 256), heads, count],

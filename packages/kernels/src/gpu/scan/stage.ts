@@ -26,7 +26,7 @@ export const read = (tensor: string, element = 'f32'): Bound => ({ tensor, acces
 export const written = (tensor: string, element = 'f32'): Bound => ({ tensor, access: 'write', element });
 
 /** Scratch that is bound in place of what nobody asks for. */
-export const unread = { unread: { shape: [4] } };
+export const unasked = { unasked: { shape: [4] } };
 
 export interface Stage {
   /** Stands for the text: stages of the same name have the same parts, and bindings of the same names and elements. */

@@ -133,7 +133,7 @@ export const states = (sizes: ScanSizes, { x, y, to, scale, ...given }: States):
       y: rowsOf(y, 'valueWidth'),
       initial: rowsOf(initial ?? x, 'valueWidth'),
       states: writtenRowsOf(given.states, 'valueWidth'),
-      last: writtenRowsOf(last ?? 'unread', 'valueWidth'),
+      last: writtenRowsOf(last ?? 'unasked', 'valueWidth'),
     },
     told: { to, stateScale: scale, extra: walkFlags({ initial, last, fromLast }) },
     workgroups: [tilesOf(sizes.dk) * tilesOf(sizes.dv), sizes.heads, count],

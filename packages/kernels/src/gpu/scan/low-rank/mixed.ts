@@ -104,7 +104,7 @@ export const mixedLowRankStates = (sizes: ScanSizes, { turned, ...given }: State
       additions: read('additions', 'u32'),
       initial: read(initial ?? 'additions', 'vec2f'),
       states: written(given.states, 'u32'),
-      last: written(last ?? 'unread', 'vec2f'),
+      last: written(last ?? 'unasked', 'vec2f'),
     },
     told: { extra: walkFlags({ initial, last, fromLast: turned }) },
     workgroups: [dv / STATE_COLUMNS, sizes.heads, count],

@@ -25,7 +25,7 @@ export const carryByTransitions = (sizes: ScanSizes, { initial, last, fromLast }
       areThere: read('areThere', 'u32'),
       initial: rowsOf(initial ?? 'segmentTransitions', 'valueWidth'),
       entries: writtenRowsOf('entries', 'valueWidth'),
-      last: writtenRowsOf(last ?? 'unread', 'valueWidth'),
+      last: writtenRowsOf(last ?? 'unasked', 'valueWidth'),
     },
     told: { extra: walkFlags({ initial, last, fromLast }) },
     workgroups: [Math.ceil(sizes.dv / COLUMNS), sizes.heads, sizes.count],

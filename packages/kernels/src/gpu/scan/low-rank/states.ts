@@ -84,7 +84,7 @@ function states(sizes: LowRankSizes, { system, y, z, ...passed }: States): GpuDi
       y: rowsOf(y ?? system, 'valueWidth'),
       initial: rowsOf(initial ?? system, 'valueWidth'),
       states: writtenRowsOf(borders, 'valueWidth'),
-      last: writtenRowsOf(last ?? 'unread', 'valueWidth'),
+      last: writtenRowsOf(last ?? 'unasked', 'valueWidth'),
       z: writtenRowsOf(z, 'valueWidth'),
     },
     constants: { keyParts: tilesOf(sizes.dk), isSolved: Number(isSolved) },

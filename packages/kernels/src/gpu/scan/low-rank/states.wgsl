@@ -238,7 +238,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     finish(laneRow, row + 1, column, state[1]);
     finish(laneRow, row + 2, column, state[2]);
     finish(laneRow, row + 3, column, state[3]);
-  }  if (local == 0) {
+  }
+  if (local == 0) {
     tell((group.z * sizes.heads + head) * ((sizes.keyWidth + columns - 1) / columns) + group.x, isOver);
   }
 }
