@@ -71,7 +71,8 @@ describe.each<[Precision, most: number]>([
     expect(more - fewer).toBeGreaterThan(most / 2);
   });
 
-  it('makes no buffer and no bind group that the step before did not have', async () => {
+  it('makes no buffer and no bind group that the step before did not have, and has a kernel for all ops', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     await openBackend('webgpu-software', { precision });
     const given = ids();
     const { model, gradients } = lossOf(1, given);
@@ -93,6 +94,8 @@ describe.each<[Precision, most: number]>([
     // Those of tfjs's own programs bear no name, and are made every time.
     expect(gpu.account.bindGroups.filter((name) => name !== undefined)).toEqual([]);
     expect(gpu.account.buffers).toEqual([]);
+    expect(warn.mock.calls).toEqual([]);
+    warn.mockRestore();
     disposeTree({ params, m: state.m, v: state.v, given } as never);
   });
 });

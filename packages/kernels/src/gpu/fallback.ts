@@ -12,8 +12,9 @@ export function obstacleTo({ scratch = {}, dispatches }: GpuPlan, device: GPUDev
   }
   const { maxComputeWorkgroupsPerDimension, maxStorageBuffersPerShaderStage } = device.limits;
   for (const { kernel, workgroups } of dispatches) {
-    if (kernel.bindings.length > maxStorageBuffersPerShaderStage) {
-      return `${kernel.name} binds more tensors (${kernel.bindings.length}) than the device does (${maxStorageBuffersPerShaderStage})`;
+    const tensors = kernel.bindings.filter((access) => access !== 'uniform').length;
+    if (tensors > maxStorageBuffersPerShaderStage) {
+      return `${kernel.name} binds more tensors (${tensors}) than the device does (${maxStorageBuffersPerShaderStage})`;
     }
     if (workgroups.some((count = 1) => count > maxComputeWorkgroupsPerDimension)) {
       return `${kernel.name} has more workgroups (${workgroups.join(' × ')}) than the device dispatches`;

@@ -44,7 +44,11 @@ export const binding = (maxStorageBuffersPerShaderStage: number) =>
 
 /** The storage buffers that the stage of the plans has which has the most. */
 export const mostBindings = (plans: readonly (GpuPlan | undefined)[]): number =>
-  Math.max(...plans.flatMap((plan) => plan?.dispatches ?? []).map(({ kernel }) => kernel.bindings.length));
+  Math.max(
+    ...plans
+      .flatMap((plan) => plan?.dispatches ?? [])
+      .map(({ kernel }) => kernel.bindings.filter((access) => access !== 'uniform').length),
+  );
 
 /** Expects all texts of a plan to be valid. Pipelines may need more than the null backend has. */
 export async function expectValidTexts(
