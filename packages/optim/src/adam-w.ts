@@ -5,11 +5,10 @@ import {
   checkKeys,
   checkShapes,
   entries,
-  flatten,
   leaves as leavesOf,
+  leavesAt,
   mapTree,
   MnemixError,
-  unflatten,
   zerosLike,
   type ParamTree,
   type Scalar,
@@ -124,24 +123,23 @@ export function adamW(options: AdamWOptions = {}): AdamW {
         consume: true,
         ...(clipNorm !== undefined && { gradScale: clipFactor }),
       };
-      const updated: Record<'param' | 'm' | 'v', Record<string, Tensor>> = { param: {}, m: {}, v: {} };
-      for (const batch of batches(leaves)) {
-        const made = adamWAll(
-          batch.map(([path, tensors]) => {
-            const { learningRateScale, ...own } = settingsFor(path, tensors.param, groups, defaults);
-            return { ...tensors, ...own, learningRate: learningRate * learningRateScale };
+      const updated = batches(leaves).flatMap((batch) =>
+        adamWAll(
+          batch.map(([path, { param, grad, m, v }]) => {
+            const own = settingsFor(path, param, groups, defaults);
+            return { ...own, param, grad, m, v, learningRate: learningRate * own.learningRateScale };
           }),
           step,
-        );
-        batch.forEach(([path], i) => {
-          for (const name of ['param', 'm', 'v'] as const)
-            updated[name][path] = (made[i] as AdamWTensors)[name];
-        });
-      }
+        ),
+      );
       clipFactor.dispose();
+      const treeOf = (name: keyof AdamWTensors) => {
+        let leaf = 0;
+        return mapTree(params, () => (updated[leaf++] as AdamWTensors)[name]);
+      };
       return {
-        params: unflatten(params, updated.param),
-        state: { step: state.step + 1, m: unflatten(params, updated.m), v: unflatten(params, updated.v) },
+        params: treeOf('param'),
+        state: { step: state.step + 1, m: treeOf('m'), v: treeOf('v') },
         gradNorm,
         leafNorms: norms,
       };
@@ -187,24 +185,30 @@ function matchLeaves(
   grads: TensorTree,
   { m, v }: AdamWState<ParamTree>,
 ): [path: string, leaf: Leaf][] {
-  const leaves = flatten(params);
-  const trees = { grads: flatten(grads), 'state.m': flatten(m), 'state.v': flatten(v) };
-  for (const [name, tree] of Object.entries(trees)) {
-    for (const [path, param] of Object.entries(leaves)) {
-      const leaf = tree[path];
-      checkPath(leaf !== undefined, name, `there is no tensor for "${path}".`);
-      // The text of what is asked for is written only where it is needed: there are hundreds of leaves in every step.
-      if (String(leaf?.shape) !== String(param.shape)) {
+  const leaves = entries(params);
+  const matched = (name: string, tree: TensorTree): Tensor[] => {
+    const found = leavesAt(params, tree);
+    // The text of what is asked for is written only where it is needed: there are hundreds of leaves in every step.
+    leaves.forEach(([path, param], i) => {
+      const leaf = found[i];
+      if (leaf === undefined) throw unlike(name, `there is no tensor for "${path}".`);
+      if (!isSameShape(leaf.shape, param.shape)) {
         checkShapes('adamW.update', { [`${name}: ${path}`]: [leaf, param.shape] });
       }
+    });
+    if (leavesOf(tree).length > leaves.length) {
+      const known = new Set(leaves.map(([path]) => path));
+      const [unknown] = entries(tree).find(([path]) => !known.has(path)) ?? [];
+      throw unlike(name, `there is no parameter "${unknown}".`);
     }
-    for (const path of Object.keys(tree)) checkPath(path in leaves, name, `there is no parameter "${path}".`);
-  }
-  return Object.entries(leaves).map(([path, param]) => [
-    path,
-    { param, grad: trees.grads[path], m: trees['state.m'][path], v: trees['state.v'][path] } as Leaf,
-  ]);
+    return found as Tensor[];
+  };
+  const [ofGrads, ofM, ofV] = [matched('grads', grads), matched('state.m', m), matched('state.v', v)];
+  return leaves.map(([path, param], i) => [path, { param, grad: ofGrads[i], m: ofM[i], v: ofV[i] } as Leaf]);
 }
+
+const isSameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, i) => size === b[i]);
 
 /**
  * Leaves to update together: no more numbers than the largest leaf has, so that a step which does not happen in place needs room for
@@ -228,12 +232,10 @@ function batches(leaves: readonly [path: string, leaf: Leaf][]): [path: string, 
   return made;
 }
 
-function checkPath(isThere: boolean, tree: string, message: string): void {
-  if (isThere) return;
-  throw new MnemixError({
+const unlike = (tree: string, message: string): MnemixError =>
+  new MnemixError({
     code: 'value',
     where: `adamW.update(${tree})`,
     message,
     fix: 'Pass gradients of these parameters, and the state that init or the last update made for them.',
   });
-}

@@ -193,15 +193,7 @@ export function defineOp<
         outputs: Object.fromEntries(
           saved.slice(present.length).map((tensor, i) => [savedOutputs[i], tensor]),
         ) as Returned<I, O, Passed>,
-        grads: Object.defineProperties(
-          {},
-          Object.fromEntries(
-            returned.map((output, i) => [
-              output,
-              { enumerable: true, get: () => dys[i] ?? zerosOf(made[i] as Tensor) },
-            ]),
-          ),
-        ) as Returned<I, O, Passed>,
+        grads: gradientsBy(returned, dys, made),
         used: new Set(returned.filter((_, i) => dys[i])),
         attrs,
       });
@@ -210,18 +202,36 @@ export function defineOp<
       );
     };
 
+  const gradientsBy = (
+    returned: readonly string[],
+    dys: readonly (Tensor | undefined)[],
+    made: readonly Tensor[],
+  ): Returned<I, O, Passed> => {
+    const grads = {};
+    returned.forEach((output, i) =>
+      Object.defineProperty(grads, output, {
+        enumerable: true,
+        ...(dys[i] ? { value: dys[i] } : { get: () => zerosOf(made[i] as Tensor) }),
+      }),
+    );
+    return grads as Returned<I, O, Passed>;
+  };
+
   return (inputs, attrs) => {
-    const present = Object.keys(inputs).filter((input) => inputs[input] !== undefined);
+    const names = Object.keys(inputs);
+    const present = names.filter((input) => inputs[input] !== undefined);
     const kernelName = `mnemix/${name}(${present.join(',')})`;
     register(kernelName, present, engine().backendName);
     for (const input of present) {
-      checkDtype(
-        `${name}(${input})`,
-        inputs[input] as Tensor,
-        integers.includes(input) ? 'int32' : 'float32',
-      );
+      const tensor = inputs[input] as Tensor;
+      const dtype = integers.includes(input) ? 'int32' : 'float32';
+      // An optimiser's step has a thousand inputs: the text for an error is written where there is one.
+      if (tensor.dtype !== dtype) checkDtype(`${name}(${input})`, tensor, dtype);
     }
-    const given = Object.fromEntries(present.map((input) => [input, inputs[input]])) as NamedTensorMap;
+    const isWhole = present.length === names.length;
+    const given = (
+      isWhole ? inputs : Object.fromEntries(present.map((input) => [input, inputs[input]]))
+    ) as NamedTensorMap;
     const run = () =>
       engine().runKernel<Tensor | Tensor[]>(kernelName, given, attrs as unknown as NamedAttrMap);
     const result = gradient ? run() : noGrad(run);

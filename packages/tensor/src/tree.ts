@@ -15,18 +15,42 @@ export type ParamTree = TensorTree;
 const isBranch = (node: unknown): node is Record<string, unknown> =>
   typeof node === 'object' && node !== null && !(node instanceof Tensor);
 
+/** Path name of what is below a branch. */
+const below = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
+
 /** Leaves with their path names, in insertion order. */
-export function* entries(tree: TensorTree, prefix = ''): Generator<[path: string, leaf: Tensor]> {
-  if (tree instanceof Tensor) yield [prefix, tree];
-  else if (isBranch(tree)) {
-    for (const [name, child] of Object.entries(tree)) {
-      yield* entries(child as TensorTree, prefix === '' ? name : `${prefix}.${name}`);
-    }
-  }
+export function entries(tree: TensorTree): [path: string, leaf: Tensor][] {
+  const found: [string, Tensor][] = [];
+  const visit = (node: unknown, path: string): void => {
+    if (node instanceof Tensor) found.push([path, node]);
+    else if (isBranch(node)) for (const name of Object.keys(node)) visit(node[name], below(path, name));
+  };
+  visit(tree, '');
+  return found;
 }
 
 /** The leaves alone, in the order of {@link entries}. */
-export const leaves = (tree: TensorTree): Tensor[] => Array.from(entries(tree), ([, leaf]) => leaf);
+export function leaves(tree: TensorTree): Tensor[] {
+  const found: Tensor[] = [];
+  const visit = (node: unknown): void => {
+    if (node instanceof Tensor) found.push(node);
+    else if (isBranch(node)) for (const name of Object.keys(node)) visit(node[name]);
+  };
+  visit(tree);
+  return found;
+}
+
+/** What `tree` has in the places of the leaves of `like`, in the order of {@link entries}; `undefined` where that is no leaf. */
+export function leavesAt(like: TensorTree, tree: TensorTree): (Tensor | undefined)[] {
+  const found: (Tensor | undefined)[] = [];
+  const visit = (node: unknown, other: unknown): void => {
+    if (node instanceof Tensor) found.push(other instanceof Tensor ? other : undefined);
+    else if (isBranch(node))
+      for (const name of Object.keys(node)) visit(node[name], isBranch(other) ? other[name] : undefined);
+  };
+  visit(like, tree);
+  return found;
+}
 
 /** Path name → leaf. */
 export const flatten = (tree: TensorTree): Record<string, Tensor> => Object.fromEntries(entries(tree));
@@ -35,10 +59,9 @@ export const flatten = (tree: TensorTree): Record<string, Tensor> => Object.from
 export function mapTree<T extends TensorTree>(tree: T, transform: (leaf: Tensor, path: string) => Tensor): T {
   const visit = (node: unknown, path: string): unknown => {
     if (node instanceof Tensor) return transform(node, path);
-    const below = (name: string) => (path === '' ? name : `${path}.${name}`);
-    if (Array.isArray(node)) return node.map((child, i) => visit(child, below(String(i))));
+    if (Array.isArray(node)) return node.map((child, i) => visit(child, below(path, String(i))));
     if (!isBranch(node)) return node;
-    return Object.fromEntries(Object.entries(node).map(([name, child]) => [name, visit(child, below(name))]));
+    return Object.fromEntries(Object.keys(node).map((name) => [name, visit(node[name], below(path, name))]));
   };
   return visit(tree, '') as T;
 }

@@ -96,7 +96,10 @@ export function adamWAll(
   const inputs: Record<string, Tensor | undefined> = {};
   const settings = parameters.map(({ param, grad, m, v, ...own }, i) => {
     checkShapes('adamW', { grad: [grad, param.shape], m: [m, param.shape], v: [v, param.shape] });
-    Object.assign(inputs, { [`param${i}`]: param, [`grad${i}`]: grad, [`m${i}`]: m, [`v${i}`]: v });
+    inputs[`param${i}`] = param;
+    inputs[`grad${i}`] = grad;
+    inputs[`m${i}`] = m;
+    inputs[`v${i}`] = v;
     const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = own;
     return {
       beta1,
