@@ -44,6 +44,10 @@ interface Labelled {
   readonly label?: string;
 }
 
+interface LayoutEntry {
+  readonly buffer?: { readonly type?: string };
+}
+
 class IdleBuffer {
   readonly size: number;
   readonly usage: number;
@@ -61,8 +65,12 @@ class IdleBuffer {
   unmap(): void {}
 }
 
-/** The package's exports, and the account of its devices. For `vi.mock('webgpu', …)`. */
+/**
+ * The package's exports, and the account of its devices. For `vi.mock('webgpu', …)`. `limits` may be made smaller before a backend is
+ * opened; as a real device it refuses layouts that bind more.
+ */
 export function idleWebgpu() {
+  const limits = { ...LIMITS };
   const account: IdleAccount = { dispatches: [], bindGroups: [], buffers: [] };
   const pass = () => {
     let pipeline: Labelled = {};
@@ -76,7 +84,7 @@ export function idleWebgpu() {
   const pipelineOf = ({ label }: Labelled) => ({ label, getBindGroupLayout: () => ({}) });
   const device = () => ({
     features: new Set(FEATURES),
-    limits: LIMITS,
+    limits: { ...limits },
     lost: new Promise<never>(() => {}),
     queue: { submit: () => {}, writeBuffer: () => {}, onSubmittedWorkDone: async () => {} },
     addEventListener: () => {},
@@ -90,7 +98,12 @@ export function idleWebgpu() {
       ...descriptor,
       getCompilationInfo: async () => ({ messages: [] }),
     }),
-    createBindGroupLayout: (descriptor: Labelled) => ({ ...descriptor }),
+    createBindGroupLayout: (descriptor: Labelled & { readonly entries: readonly LayoutEntry[] }) => {
+      const storage = descriptor.entries.filter(({ buffer }) => buffer?.type?.includes('storage'));
+      if (storage.length > limits.maxStorageBuffersPerShaderStage)
+        throw new Error(`${descriptor.label} binds ${storage.length} storage buffers`);
+      return { ...descriptor };
+    },
     createPipelineLayout: (descriptor: Labelled) => ({ ...descriptor }),
     createComputePipeline: pipelineOf,
     createComputePipelineAsync: async (descriptor: Labelled) => pipelineOf(descriptor),
@@ -109,7 +122,7 @@ export function idleWebgpu() {
   });
   const adapter = {
     features: new Set(FEATURES),
-    limits: LIMITS,
+    limits,
     info: INFO,
     requestDevice: async () => device(),
   };
@@ -130,5 +143,5 @@ export function idleWebgpu() {
   const clear = (): void => {
     for (const list of Object.values(account)) (list as unknown[]).length = 0;
   };
-  return { account, clear, create: () => ({ requestAdapter: async () => adapter }), globals };
+  return { account, clear, limits, create: () => ({ requestAdapter: async () => adapter }), globals };
 }
