@@ -51,4 +51,21 @@ onWebgpu('a WebGPU device that fails', (name) => {
     expect(await read(m.sum(x))).toEqual([2 ** 16]);
     x.dispose();
   });
+
+  it('refuses more workgroups than it runs in a dimension, with the program and their numbers', () => {
+    const matrices = backend().device.limits.maxComputeWorkgroupsPerDimension + 1;
+    const [a, b] = [m.ones([matrices, 1, 2]), m.ones([matrices, 2, 1])];
+    const before = m.memory().numTensors;
+    expect(() => m.matMul(a, b)).toThrow(
+      expect.objectContaining({
+        code: 'backend',
+        where: expect.stringContaining('MatMul'),
+        message: expect.stringMatching(new RegExp(`takes .*${matrices} workgroups.* runs ${matrices - 1}`)),
+        fix: expect.stringContaining('smaller batch'),
+      }),
+    );
+    expect(m.memory().numTensors).toBe(before);
+    a.dispose();
+    b.dispose();
+  });
 });

@@ -48,7 +48,7 @@ export function float32Kernel({ a, b, tile, epilogue, isVector }: Float32Variant
         readA: 'read_a',
         readB: 'read_b',
         innerLast: { a: a.innerLast, b: b.innerLast },
-        end: `matrixRow = group.z * sizes.rows;${writesWgsl(tile, 'writeInMatrix')}`,
+        end: `matrixRow = (sizes.first + group.z) * sizes.rows;${writesWgsl(tile, 'writeInMatrix')}`,
       }),
     ),
   ];
@@ -68,14 +68,15 @@ const readOperand = (buffer: string, edge: string, { innerLast, isVector }: Stor
     edgeEnd: edge,
   });
 
-/** Workgroups of z have a matrix of the batch, and behind all those come the next part of k's. */
+/** Workgroups of z have a matrix of the batch, from `first` on, and behind all those come the next part of k's. */
 const beginWgsl = (tile: Tile): string => `
   let row0 = group.y * ${rowsOf(tile)};
   let column0 = group.x * ${columnsOf(tile)};
-  let starts = startsOf(group.z % sizes.batches);
+  let matrix = sizes.first + group.z;
+  let starts = startsOf(matrix % sizes.batches);
   let startA = starts.x;
   let startB = starts.y;
-  let inner0 = group.z / sizes.batches * sizes.splitDepth;
+  let inner0 = matrix / sizes.batches * sizes.splitDepth;
   let innerEnd = min(sizes.inner, inner0 + sizes.splitDepth);`;
 
 const writeInMatrixWgsl = `

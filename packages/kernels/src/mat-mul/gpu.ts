@@ -60,8 +60,12 @@ export function plan({
   const call = { product, epilogue, alpha: attrs.leakyreluAlpha ?? 0, device };
   const { rows, inner, columns, batches } = product;
   const isLarge = Math.min(rows, inner, columns) >= 64 && batches * rows * inner * columns >= FEW_PRODUCTS;
-  const hasRoom = mixed.bytesOf(MIXED_TILE) <= device.limits.maxComputeWorkgroupStorageSize;
-  return precision === 'mixed' && isLarge && hasRoom ? mixedPlan(call) : float32Plan(call);
+  const { maxComputeWorkgroupStorageSize, maxComputeWorkgroupsPerDimension } = device.limits;
+  // Packing has the matrices of both operands in one dimension.
+  const isAble =
+    mixed.bytesOf(MIXED_TILE) <= maxComputeWorkgroupStorageSize &&
+    product.a.count + product.b.count <= maxComputeWorkgroupsPerDimension;
+  return precision === 'mixed' && isLarge && isAble ? mixedPlan(call) : float32Plan(call);
 }
 
 /** One value for each column of y, or one for all. */
@@ -89,25 +93,31 @@ function float32Plan({ product, epilogue, alpha, device }: Call): GpuPlan {
     batches * Math.ceil(rows / rowsOf(tile)) * Math.ceil(columns / columnsOf(tile));
   const tile = fittingTile(device, workgroups);
   const splits = splitsOf(workgroups(tile), inner, epilogue);
-  const uniforms = uniformsOf(product, {
+  const given = {
     inner,
     splitDepth: depthOf(inner, splits, tile.depth),
     sizeA: rows * inner,
     sizeB: inner * columns,
     alpha,
+  };
+  const kernel = kernelOf(float32Kernel, {
+    tile,
+    epilogue,
+    a: { innerLast: a.innerLast, isVector: a.isVector },
+    b: { innerLast: b.innerLast, isVector: b.isVector },
+    isVector: columns % 4 === 0,
   });
-  return finish(product, splits, (y) => ({
-    kernel: kernelOf(float32Kernel, {
-      tile,
-      epilogue,
-      a: { innerLast: a.innerLast, isVector: a.isVector },
-      b: { innerLast: b.innerLast, isVector: b.isVector },
-      isVector: columns % 4 === 0,
-    }),
-    buffers: ['a', 'b', ...epilogueBuffers(epilogue), y],
-    uniforms,
-    workgroups: [Math.ceil(columns / columnsOf(tile)), Math.ceil(rows / rowsOf(tile)), splits * batches],
-  }));
+  const [across, down] = [Math.ceil(columns / columnsOf(tile)), Math.ceil(rows / rowsOf(tile))];
+  const matrices = splits * batches;
+  const most = device.limits.maxComputeWorkgroupsPerDimension;
+  return finish(product, splits, (y) =>
+    Array.from({ length: Math.ceil(matrices / most) }, (_, i) => ({
+      kernel,
+      buffers: ['a', 'b', ...epilogueBuffers(epilogue), y],
+      uniforms: uniformsOf(product, { ...given, first: i * most }),
+      workgroups: [across, down, Math.min(most, matrices - i * most)],
+    })),
+  );
 }
 
 function mixedPlan({ product, epilogue, alpha }: Call): GpuPlan {
@@ -127,12 +137,14 @@ function mixedPlan({ product, epilogue, alpha }: Call): GpuPlan {
     sizeB: padded.columns * padded.inner,
     alpha,
   });
-  const made = finish(product, splits, (result) => ({
-    kernel: kernelOf(mixed.mixedKernel, { tile, epilogue, isVector: columns % 4 === 0 }),
-    buffers: ['packedA', 'packedB', 'scales', ...epilogueBuffers(epilogue), result],
-    uniforms,
-    workgroups: [x, y, splits * batches],
-  }));
+  const made = finish(product, splits, (result) => [
+    {
+      kernel: kernelOf(mixed.mixedKernel, { tile, epilogue, isVector: columns % 4 === 0 }),
+      buffers: ['packedA', 'packedB', 'scales', ...epilogueBuffers(epilogue), result],
+      uniforms,
+      workgroups: [x, y, splits * batches],
+    },
+  ]);
   const packing = mixed.packing(product, padded);
   return {
     ...made,
@@ -155,15 +167,15 @@ export const depthOf = (inner: number, splits: number, step: number): number =>
 function finish(
   { shape, rows, columns, batches }: Product,
   splits: number,
-  multiply: (y: string) => GpuDispatch,
+  multiply: (y: string) => GpuDispatch[],
 ): GpuPlan {
-  const product = multiply(splits === 1 ? 'y' : 'parts');
+  const products = multiply(splits === 1 ? 'y' : 'parts');
   const outputs = { y: { shape } };
-  if (splits === 1) return { outputs, dispatches: [product] };
+  if (splits === 1) return { outputs, dispatches: products };
   const size = batches * rows * columns;
   return {
     outputs,
     scratch: { parts: { shape: [splits, size] } },
-    dispatches: [product, sumRows('parts', 'y', splits, size)],
+    dispatches: [...products, sumRows('parts', 'y', splits, size)],
   };
 }

@@ -94,6 +94,7 @@ export const sizesWgsl = (binding: number): string => `
 struct Sizes {
   ${['rows', 'columns', 'inner', 'splitDepth', 'batches', ...BATCH_FIELDS, ...STEP_FIELDS].map((name) => `${name}: u32,`).join(' ')}
   alpha: f32,
+  first: u32,
 }
 @group(0) @binding(${binding}) var<uniform> sizes: Sizes;
 
@@ -112,6 +113,7 @@ fn startsOf(batch: u32) -> vec2u {
  * @param inner k, as the operands have it in memory
  * @param sizeA elements of a matrix of A in memory
  * @param alpha the slope of `leakyrelu`
+ * @param first the matrix of the batch that a dispatch begins with
  */
 export const uniformsOf = (
   { rows, columns, batch, batches, a, b }: Product,
@@ -121,10 +123,12 @@ export const uniformsOf = (
     sizeA,
     sizeB,
     alpha,
-  }: { inner: number; splitDepth: number; sizeA: number; sizeB: number; alpha: number },
+    first = 0,
+  }: { inner: number; splitDepth: number; sizeA: number; sizeB: number; alpha: number; first?: number },
 ): Uniform[] => [
   ...[rows, columns, inner, splitDepth, batches, ...batch.slice(1)].map(u32),
   ...a.steps.map((step) => u32(step * sizeA)),
   ...b.steps.map((step) => u32(step * sizeB)),
   f32(alpha),
+  u32(first),
 ];

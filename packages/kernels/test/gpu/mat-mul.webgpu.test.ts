@@ -14,6 +14,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { gpuKernel } from '../../src/gpu/bridge.ts';
 import { float32Kernel } from '../../src/mat-mul/float32.ts';
 import type { Tile } from '../../src/mat-mul/float32-wgsl.ts';
+import { plan } from '../../src/mat-mul/gpu.ts';
 import { columnsOf, mixedKernel, packing, rowsOf, type MixedTile } from '../../src/mat-mul/mixed.ts';
 import { productOf, uniformsOf } from '../../src/mat-mul/sizes.ts';
 import '../../src/index.ts';
@@ -131,6 +132,36 @@ describeOnWebgpu('matMul', (backend) => {
   ])('repeats batch axes: %j · %j', async (a, b) => {
     const { a: left, b: right } = operands(a, b);
     await check(left, right, { transposeA: false, transposeB: false });
+  });
+
+  it.each([
+    ['more matrices than a dimension has workgroups', [17, 3, 6], [17, 6, 5]],
+    ['more parts of an inner axis', [2, 3, 1030], [2, 1030, 5]],
+  ])('takes %s in several dispatches', async (_, shapeA, shapeB) => {
+    const { a, b } = operands(shapeA, shapeB);
+    const transposes = { transposeA: false, transposeB: false };
+    const op = defineOp<{ a: Tensor; b: Tensor }, { y: Tensor }, typeof transposes>({
+      name: 'TestNarrowMatMul',
+      outputs: ['y'],
+      portable: () => {
+        throw new Error('not on WebGPU');
+      },
+      kernels: gpuKernel(({ shapes, attrs, device: { features, limits } }) => {
+        const { maxComputeWorkgroupStorageSize } = limits;
+        const few = { maxComputeWorkgroupStorageSize, maxComputeWorkgroupsPerDimension: 7 };
+        const made = plan({
+          shapes,
+          attrs,
+          device: { features, limits: few } as never,
+          precision: 'float32',
+        });
+        const products = made?.dispatches.filter(({ kernel }) => kernel.name === 'MatMul');
+        expect(products?.length).toBeGreaterThan(1);
+        return made;
+      }),
+    });
+    const { y } = op({ a: toTensor(a), b: toTensor(b) }, transposes);
+    expect(nd(y.shape, await y.data<'float32'>())).toBeCloseRms(expected(a, b, transposes), 1e-5);
   });
 
   it('cuts a long inner axis into parts, to the same bits every time', async () => {

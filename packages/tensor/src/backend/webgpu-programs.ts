@@ -1,12 +1,15 @@
 // What surrounds the programs of tfjs's own WebGPU kernels: tensors that the device cannot hold are refused before anything was
 // made, lack of memory is told with the program's name, and each is timed while a profile is taken.
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { MnemixError } from '../errors.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { checkTensorFits, deviceBytes } from './webgpu-limits.ts';
 import { passTimestamps } from './webgpu-profile.ts';
 
 interface Program {
   readonly outputShape: readonly number[];
+  readonly dispatch: readonly number[];
+  readonly dispatchLayout: { readonly y?: readonly number[]; readonly z?: readonly number[] };
 }
 
 /** The parts of tfjs's WebGPU backend through which programs pass; some are private there, in TypeScript only. */
@@ -28,6 +31,7 @@ export function supervisePrograms(instance: KernelBackend): void {
     const name = nameOf(program);
     checkTensorFits(backend.device, name, 'output', program.outputShape);
     inputs.forEach(({ shape }, i) => checkTensorFits(backend.device, name, `input ${i}`, shape));
+    checkDispatch(backend.device, name, program);
     backend.bufferManager.owner = name;
     const bytes = (): number =>
       [program.outputShape, ...inputs.map(({ shape }) => shape)]
@@ -49,6 +53,19 @@ export function supervisePrograms(instance: KernelBackend): void {
       backend.endComputePassEncoder();
     }
   };
+}
+
+/** A program of one dimension is spread over others; in those of several the workgroups are what they are. */
+function checkDispatch({ limits }: GPUDevice, where: string, { dispatch, dispatchLayout }: Program): void {
+  const most = limits.maxComputeWorkgroupsPerDimension;
+  if (!(dispatchLayout.y || dispatchLayout.z) || dispatch.every((count) => count <= most)) return;
+  throw new MnemixError({
+    code: 'backend',
+    where,
+    message: `it takes ${dispatch.join(' × ')} workgroups, and this device runs ${most} in a dimension.`,
+    fix: 'Use a smaller batch or shorter sequences.',
+    detail: { dispatch: [...dispatch], most },
+  });
 }
 
 /** E.g. `BinaryOpProgram`. */
