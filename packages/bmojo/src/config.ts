@@ -260,6 +260,6 @@ function flag(name: string, value: boolean): void {
   );
 }
 
-function count(name: string, value: number, fix = 'Use a whole number from 1 on.'): void {
-  checkConfig(Number.isSafeInteger(value) && value >= 1, `bmojo(${name})`, `it is ${value}.`, fix);
+function count(name: string, value: number, fix?: string): void {
+  checkCount(`bmojo(${name})`, value, 1, fix);
 }

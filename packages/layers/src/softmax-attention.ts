@@ -7,6 +7,7 @@ import {
   add,
   cast,
   checkConfig,
+  checkCount,
   checkShapes,
   concat,
   countElements,
@@ -164,14 +165,8 @@ function checkedConfig(options: SoftmaxAttentionConfig) {
   const { ropeBase = 10000, normEps = 1e-5, headWidth = width / heads } = options;
   const counts = { width, heads, kvHeads, headWidth, ...(window === undefined ? {} : { window }) };
   for (const [name, value] of Object.entries(counts)) {
-    checkConfig(
-      Number.isSafeInteger(value) && value >= 1,
-      `softmaxAttention(${name})`,
-      `it is ${value}.`,
-      name === 'headWidth'
-        ? 'Use heads that divide the width, or set headWidth.'
-        : 'Use a whole number from 1 on.',
-    );
+    const fix = name === 'headWidth' ? 'Use heads that divide the width, or set headWidth.' : undefined;
+    checkCount(`softmaxAttention(${name})`, value, 1, fix);
   }
   checkConfig(
     heads % kvHeads === 0,

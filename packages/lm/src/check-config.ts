@@ -4,7 +4,7 @@ import type { LmConfig } from './config.ts';
 
 type Check = (where: string, value: unknown) => void;
 
-const count: Check = (where, value) => checkCount(where, value);
+const count: Check = checkCount;
 
 const isOf =
   (expected: string, test: (value: unknown) => boolean): Check =>

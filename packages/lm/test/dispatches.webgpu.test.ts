@@ -1,42 +1,10 @@
 // What a training step costs besides the kernels themselves, counted on a device that does nothing: the model of `mnemix-bench lm-gpu`
 // with fewer layers and tokens in its vocabulary. docs/kernels.md tells how these numbers came about.
-import {
-  closeBackend,
-  disposeTree,
-  openBackend,
-  Rng,
-  tensor2d,
-  tidy,
-  valueAndGrad,
-  type Precision,
-  type Tensor2D,
-} from '@mnemix/tensor';
-import { adamW, type AdamWState } from '@mnemix/optim';
-import { idleWebgpu } from '@mnemix/testkit';
+import { closeBackend, disposeTree, openBackend, tidy, type Precision } from '@mnemix/tensor';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { createLm, type LmConfig, type LmParams } from '../src/index.ts';
+import { disposeTrained, gpu, idsOf, modelOf, train, untrained } from './idle-training.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
-
-const gpu = idleWebgpu();
-// Imported when a backend is opened.
-vi.doMock('webgpu', () => gpu);
-
-const [BATCH, TOKENS] = [8, 2048];
-
-const configOf = (layers: number): LmConfig => ({
-  vocabSize: 64,
-  width: 512,
-  layers,
-  mlp: { hidden: 1408 },
-  mixer: {
-    type: 'mom',
-    memories: 4,
-    topK: 2,
-    shared: true,
-    cell: { type: 'gated_delta_net', heads: 4, headWidth: 128, expandV: 1 },
-  },
-});
 
 /** Lets what the device says late be heard: that kernels are valid. */
 const settle = () => new Promise((resolve) => setTimeout(resolve));
@@ -47,20 +15,14 @@ describe.each<[Precision, most: number]>([
 ])('a training step in %s', (precision, most) => {
   afterEach(closeBackend);
 
-  const ids = () => tensor2d(new Int32Array(BATCH * TOKENS), [BATCH, TOKENS], 'int32') as Tensor2D;
-  const lossOf = (layers: number, given: Tensor2D) => {
-    const model = createLm(configOf(layers));
-    const gradients = valueAndGrad((params: LmParams) => ({ value: model.loss(params, given, given).loss }));
-    return { model, gradients };
-  };
+  const ids = () => idsOf(8, 2048);
 
   it(`has at most ${most} dispatches a block`, async () => {
     await openBackend('webgpu-software', { precision });
     const given = ids();
     const counts: number[] = [];
     for (const layers of [3, 2]) {
-      const { model, gradients } = lossOf(layers, given);
-      const params = model.init(Rng.of(1));
+      const { params, gradients } = modelOf(layers, given);
       gpu.clear();
       tidy(() => void gradients(params));
       counts.push(gpu.account.dispatches.length);
@@ -75,20 +37,11 @@ describe.each<[Precision, most: number]>([
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     await openBackend('webgpu-software', { precision });
     const given = ids();
-    const { model, gradients } = lossOf(1, given);
-    const optimiser = adamW({ clipNorm: 1 });
-    let params = model.init(Rng.of(1));
-    let state: AdamWState<LmParams> = optimiser.init(params);
+    const { params, gradients } = modelOf(1, given);
+    let trained = untrained(params);
     for (let step = 0; step < 5; step++) {
       gpu.clear();
-      const { value, grads } = gradients(params);
-      const { gradNorm, leafNorms, ...after } = optimiser.update(params, grads, state, {
-        learningRate: 1e-3,
-      });
-      ({ params, state } = after);
-      // As in training: what has been recorded is submitted, and the next step begins where this one did.
-      await value.data();
-      disposeTree({ value, gradNorm, leafNorms });
+      trained = await train(trained, gradients);
       await settle();
     }
     // Those of tfjs's own programs bear no name, and are made every time.
@@ -96,6 +49,7 @@ describe.each<[Precision, most: number]>([
     expect(gpu.account.buffers).toEqual([]);
     expect(warn.mock.calls).toEqual([]);
     warn.mockRestore();
-    disposeTree({ params, m: state.m, v: state.v, given } as never);
+    disposeTrained(trained);
+    given.dispose();
   });
 });

@@ -9,6 +9,7 @@ import {
   leavesAt,
   mapTree,
   MnemixError,
+  withLeaves,
   zerosLike,
   type ParamTree,
   type Scalar,
@@ -133,10 +134,11 @@ export function adamW(options: AdamWOptions = {}): AdamW {
         ),
       );
       clipFactor.dispose();
-      const treeOf = (name: keyof AdamWTensors) => {
-        let leaf = 0;
-        return mapTree(params, () => (updated[leaf++] as AdamWTensors)[name]);
-      };
+      const treeOf = (name: keyof AdamWTensors) =>
+        withLeaves(
+          params,
+          updated.map((tensors) => tensors[name]),
+        );
       return {
         params: treeOf('param'),
         state: { step: state.step + 1, m: treeOf('m'), v: treeOf('v') },

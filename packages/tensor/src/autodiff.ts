@@ -2,7 +2,7 @@
 import { engine, keep, zerosLike, type Scalar, type Tensor } from '@tensorflow/tfjs-core';
 import { checkShapes } from './errors.ts';
 import { sharingZeros } from './shared-zeros.ts';
-import { leaves, mapTree, type TensorTree } from './tree.ts';
+import { leaves, mapTree, withLeaves, type TensorTree } from './tree.ts';
 
 /**
  * Runs `f` without recording it: what it returns is a constant to every enclosing gradient.
@@ -64,8 +64,10 @@ export function valueAndGrad<P extends TensorTree, Aux extends TensorTree = unde
           engine().gradients<Tensor>(forward, inputs, undefined as unknown as Tensor, true),
         );
         const released = mapTree(aux, (leaf) => leaf.clone());
-        let next = 0;
-        const gradients = mapTree(params, (leaf) => grads[next++] ?? zerosLike(leaf));
+        const gradients = withLeaves(
+          params,
+          inputs.map((leaf, i) => grads[i] ?? zerosLike(leaf)),
+        );
         // Plain containers do not survive tfjs's type of `tidy`, only its runtime.
         return { value: value as Scalar, grads: gradients, aux: released } as never;
       } catch (error) {

@@ -223,10 +223,11 @@ export function defineOp<
     const kernelName = `mnemix/${name}(${present.join(',')})`;
     register(kernelName, present, engine().backendName);
     for (const input of present) {
-      const tensor = inputs[input] as Tensor;
-      const dtype = integers.includes(input) ? 'int32' : 'float32';
-      // An optimiser's step has a thousand inputs: the text for an error is written where there is one.
-      if (tensor.dtype !== dtype) checkDtype(`${name}(${input})`, tensor, dtype);
+      checkDtype(
+        `${name}(${input})`,
+        inputs[input] as Tensor,
+        integers.includes(input) ? 'int32' : 'float32',
+      );
     }
     const isWhole = present.length === names.length;
     const given = (

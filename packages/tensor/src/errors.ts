@@ -116,13 +116,13 @@ export const show = (value: unknown): string =>
   typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
 
 /** @throws MnemixError `config` unless `value` is a whole number from `least` on */
-export function checkCount(where: string, value: unknown, least = 1): asserts value is number {
-  checkConfig(
-    Number.isSafeInteger(value) && (value as number) >= least,
-    where,
-    `it is ${show(value)}.`,
-    `Use a whole number from ${least} on.`,
-  );
+export function checkCount(
+  where: string,
+  value: unknown,
+  least = 1,
+  fix = `Use a whole number from ${least} on.`,
+): asserts value is number {
+  checkConfig(Number.isSafeInteger(value) && (value as number) >= least, where, `it is ${show(value)}.`, fix);
 }
 
 /**

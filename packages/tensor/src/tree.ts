@@ -30,15 +30,7 @@ export function entries(tree: TensorTree): [path: string, leaf: Tensor][] {
 }
 
 /** The leaves alone, in the order of {@link entries}. */
-export function leaves(tree: TensorTree): Tensor[] {
-  const found: Tensor[] = [];
-  const visit = (node: unknown): void => {
-    if (node instanceof Tensor) found.push(node);
-    else if (isBranch(node)) for (const name of Object.keys(node)) visit(node[name]);
-  };
-  visit(tree);
-  return found;
-}
+export const leaves = (tree: TensorTree): Tensor[] => leavesAt(tree, tree) as Tensor[];
 
 /** What `tree` has in the places of the leaves of `like`, in the order of {@link entries}; `undefined` where that is no leaf. */
 export function leavesAt(like: TensorTree, tree: TensorTree): (Tensor | undefined)[] {
@@ -64,6 +56,12 @@ export function mapTree<T extends TensorTree>(tree: T, transform: (leaf: Tensor,
     return Object.fromEntries(Object.keys(node).map((name) => [name, visit(node[name], below(path, name))]));
   };
   return visit(tree, '') as T;
+}
+
+/** A tree of `like`'s form with these leaves, in the order of {@link entries}. */
+export function withLeaves<T extends TensorTree>(like: T, made: readonly Tensor[]): T {
+  let next = 0;
+  return mapTree(like, () => made[next++] as Tensor);
 }
 
 /**

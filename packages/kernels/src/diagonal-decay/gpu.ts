@@ -1,6 +1,7 @@
 // The diagonal-decay scan on WebGPU: a few tokens one after the other, more of them in chunks.
 import type { OpInputs } from '@mnemix/tensor';
 import { gpuKernel, type PlanCall } from '../gpu/bridge.ts';
+import { shortageFor } from '../gpu/fallback.ts';
 import { f32, u32, type GpuDispatch, type GpuPlan } from '../gpu/kernel.ts';
 import { clearRows } from '../gpu/scan/clear-rows.ts';
 import { begun, fromKept, keeping } from '../gpu/scan/kept.ts';
@@ -43,7 +44,7 @@ type Shapes = { readonly [Name in keyof DiagonalDecayInputs]: readonly number[] 
 function sizesOf(
   { q, v, logDecay, bonus }: Shapes,
   { rows, count, maxLength, form, segmentChunks }: ScanAttrs,
-  { limits }: GPUDevice,
+  device: GPUDevice,
 ): ScanSizes | string | undefined {
   const [, heads = 0, dk = 0] = q;
   const dv = v[2] as number;
@@ -54,12 +55,10 @@ function sizesOf(
   const chunks = mostChunks({ rows, count, maxLength });
   const gates = gate === 'vector' ? 3 * rows * heads * dk : 0;
   const largest = 4 * Math.max(chunks * heads * Math.max(dk * dv, 64 * 64), gates);
-  if (largest > limits.maxStorageBufferBindingSize)
+  if (largest > device.limits.maxStorageBufferBindingSize)
     return 'what it keeps in between is more than the device holds in one tensor';
-  if (MOST_BUFFERS > limits.maxStorageBuffersPerShaderStage)
-    return `the device binds fewer than ${MOST_BUFFERS} buffers`;
-  if (MOST_WORKGROUP_BYTES > limits.maxComputeWorkgroupStorageSize)
-    return `the device has less than ${MOST_WORKGROUP_BYTES} bytes of workgroup memory`;
+  const shortage = shortageFor({ buffers: MOST_BUFFERS, workgroupBytes: MOST_WORKGROUP_BYTES }, device);
+  if (shortage !== undefined) return shortage;
   const segments = segmentsOf({ chunks, count, maxLength, heads, dv, segmentChunks });
   return { rows, count, heads, dk, dv, gate, chunks, before, segments };
 }

@@ -1,6 +1,6 @@
 // Where the portable form runs instead of a kernel: why, said once.
 import { deviceBytes, largestTensor, sizeOf } from '@mnemix/tensor';
-import type { GpuPlan } from './kernel.ts';
+import { tensorsBound, type GpuPlan } from './kernel.ts';
 
 /** Why a device cannot run a plan that asks for nothing wrong; `undefined` if it can. Its outputs are checked elsewhere. */
 export function obstacleTo({ scratch = {}, dispatches }: GpuPlan, device: GPUDevice): string | undefined {
@@ -12,7 +12,7 @@ export function obstacleTo({ scratch = {}, dispatches }: GpuPlan, device: GPUDev
   }
   const { maxComputeWorkgroupsPerDimension, maxStorageBuffersPerShaderStage } = device.limits;
   for (const { kernel, workgroups } of dispatches) {
-    const tensors = kernel.bindings.filter((access) => access !== 'uniform').length;
+    const tensors = tensorsBound(kernel);
     if (tensors > maxStorageBuffersPerShaderStage) {
       return `${kernel.name} binds more tensors (${tensors}) than the device does (${maxStorageBuffersPerShaderStage})`;
     }
@@ -20,6 +20,24 @@ export function obstacleTo({ scratch = {}, dispatches }: GpuPlan, device: GPUDev
       return `${kernel.name} has more workgroups (${workgroups.join(' × ')}) than the device dispatches`;
     }
   }
+  return undefined;
+}
+
+/** What the largest of an op's stages takes. */
+interface StageNeeds {
+  readonly buffers: number;
+  readonly workgroupBytes: number;
+}
+
+/** What a device lacks for stages that need so much; `undefined` if it lacks nothing. */
+export function shortageFor(
+  { buffers, workgroupBytes }: StageNeeds,
+  { limits }: GPUDevice,
+): string | undefined {
+  if (limits.maxStorageBuffersPerShaderStage < buffers)
+    return `the device binds fewer than ${buffers} buffers`;
+  if (limits.maxComputeWorkgroupStorageSize < workgroupBytes)
+    return `the device has less than ${workgroupBytes} bytes of workgroup memory`;
   return undefined;
 }
 

@@ -18,6 +18,10 @@ export interface GpuKernel {
   readonly constants?: Readonly<Record<string, number>>;
 }
 
+/** Storage buffers that it binds, of which a device has few in a stage. */
+export const tensorsBound = ({ bindings }: GpuKernel): number =>
+  bindings.filter((access) => access !== 'uniform').length;
+
 /** One field of the uniform struct, which consists of 4-byte scalars. */
 export interface Uniform {
   readonly type: 'uint32' | 'int32' | 'float32';

@@ -1,10 +1,9 @@
 // The grouped linear map on matrix units: f16 operands, sums in f32. Operands are first brought to f16, each row times a power of two
 // of its own: f16 has few exponents, and gradients are small.
-import type { GpuDispatch, GpuKernel } from '../gpu/kernel.ts';
-import { u32 } from '../gpu/kernel.ts';
+import { u32, type GpuDispatch, type GpuKernel } from '../gpu/kernel.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import { matrixHeading, SUBGROUP, subgroupsHeading } from '../gpu/matrix-units.ts';
 import { accessOf, bindingsWgsl, type Bindings } from '../mat-mul/bindings.ts';
-import { kernelOf } from '../gpu/kernel-of.ts';
 import { ENOUGH_WORKGROUPS, FEW_PRODUCTS } from '../mat-mul/gpu.ts';
 import { columnsOf, rowsOf, type MixedTile } from '../mat-mul/mixed.ts';
 import {

@@ -1,5 +1,6 @@
 // Adds up what a gradient is over each tile of rows.
 import { u32, type GpuDispatch, type GpuKernel } from '../gpu/kernel.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import { INVOCATIONS, packed, packOf } from '../gpu/rows/index.ts';
 import {
   PACKS_AT_ONCE,
@@ -11,7 +12,6 @@ import {
   switchWgsl,
   writePacks,
 } from '../gpu/rows/shares.ts';
-import { kernelOf } from '../gpu/kernel-of.ts';
 import sumTilesWgsl from './sum-tiles.wgsl';
 
 export interface TileSums {

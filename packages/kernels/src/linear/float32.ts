@@ -1,6 +1,7 @@
 // Linear maps of the same rows in f32, weight by weight: the outputs of all in one product, and their gradients in another.
 import { sizeOf } from '@mnemix/tensor';
 import { u32, type GpuKernel, type GpuPlan } from '../gpu/kernel.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import sigmoidWgsl from '../gpu/rows/sigmoid.wgsl';
 import { spread } from '../gpu/spread.ts';
 import {
@@ -22,7 +23,6 @@ import {
   writesWgsl,
   type Tile,
 } from '../mat-mul/float32-wgsl.ts';
-import { kernelOf } from '../gpu/kernel-of.ts';
 import { depthOf, ENOUGH_WORKGROUPS, fittingTile, LEAST_DEPTH } from '../mat-mul/gpu.ts';
 import {
   buffersOf,

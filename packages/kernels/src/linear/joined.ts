@@ -1,4 +1,4 @@
-import { currentBackend, currentDevice, deviceBytes, largestTensor } from '@mnemix/tensor';
+import { currentDevice, deviceBytes, largestTensor } from '@mnemix/tensor';
 
 /** For fewer rows, single tokens among them, joining the weights costs more than a product of their own. */
 const LEAST_ROWS = 64;
@@ -9,9 +9,5 @@ const LEAST_ROWS = 64;
  */
 export function isWorthJoining(rows: number, width: number, leastRows = LEAST_ROWS): boolean {
   const device = currentDevice();
-  return (
-    currentBackend() === 'webgpu' &&
-    rows >= leastRows &&
-    (device === undefined || deviceBytes([rows, width]) <= largestTensor(device))
-  );
+  return device !== undefined && rows >= leastRows && deviceBytes([rows, width]) <= largestTensor(device);
 }

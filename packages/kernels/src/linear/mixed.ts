@@ -2,11 +2,11 @@
 // products along its rows and over them: the gradient packs dy once for dx and dW, where two plain products would pack it twice.
 import { sizeOf } from '@mnemix/tensor';
 import { u32, type GpuDispatch, type GpuKernel, type GpuPlan } from '../gpu/kernel.ts';
+import { kernelOf } from '../gpu/kernel-of.ts';
 import { isAbleOfMixed, operandOfDy, productKernel, TILE } from '../grouped-linear/mixed.ts';
 import type { InnerLast } from '../grouped-linear/mixed-wgsl.ts';
 import { biasWgsl, buffersOfY, putRowsWgsl, tensorsOfY, type Widths } from '../grouped-linear/write-wgsl.ts';
 import { elementOf, fourWgsl } from '../mat-mul/bindings.ts';
-import { kernelOf } from '../gpu/kernel-of.ts';
 import { depthOf, ENOUGH_WORKGROUPS, LEAST_DEPTH } from '../mat-mul/gpu.ts';
 import { columnsOf, rowsOf } from '../mat-mul/mixed.ts';
 import { packedOf, packRows, scalesOf, strideOf } from '../mat-mul/pack-rows.ts';

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'vitest';
-import type { GpuPlan } from '../../src/gpu/kernel.ts';
+import { tensorsBound, type GpuPlan } from '../../src/gpu/kernel.ts';
 
 const FEATURES = ['shader-f16', 'chromium-experimental-subgroup-matrix'] as unknown as GPUFeatureName[];
 
@@ -44,11 +44,7 @@ export const binding = (maxStorageBuffersPerShaderStage: number) =>
 
 /** The storage buffers that the stage of the plans has which has the most. */
 export const mostBindings = (plans: readonly (GpuPlan | undefined)[]): number =>
-  Math.max(
-    ...plans
-      .flatMap((plan) => plan?.dispatches ?? [])
-      .map(({ kernel }) => kernel.bindings.filter((access) => access !== 'uniform').length),
-  );
+  Math.max(...plans.flatMap((plan) => plan?.dispatches ?? []).map(({ kernel }) => tensorsBound(kernel)));
 
 /** Expects all texts of a plan to be valid. Pipelines may need more than the null backend has. */
 export async function expectValidTexts(

@@ -1,5 +1,5 @@
-// What surrounds the programs of tfjs's own WebGPU kernels: tensors that the device cannot hold are refused before anything was
-// made, lack of memory is told with the program's name, and each is timed while a profile is taken.
+// What surrounds the programs of tfjs's own WebGPU kernels: tensors that the device cannot hold, and workgroups that it does not run,
+// are refused before anything was made, lack of memory is told with the program's name, and each is timed while a profile is taken.
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { MnemixError } from '../errors.ts';
 import type { BufferPool } from './buffer-pool.ts';

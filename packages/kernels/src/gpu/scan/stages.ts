@@ -2,7 +2,6 @@
 import { u32, type GpuDispatch } from '../kernel.ts';
 import { CHUNK, chunkStage, GATES, type Border, type ChunkStage, type ScanSizes } from './chunk-stage.ts';
 import chunkTableWgsl from './chunk-table.wgsl';
-import tableReadWgsl from './table-read.wgsl';
 import { productText, type Tile } from './product.ts';
 import readsProductWgsl from './reads-product.wgsl';
 import readsWgsl from './reads.wgsl';
@@ -12,6 +11,7 @@ import { channelsOf, passOn, segmentScratch, segmentTable, walked, walkFlags } f
 import { read, rowsOf, stage, written, writtenRowsOf } from './stage.ts';
 import stateDotsWgsl from './state-dots.wgsl';
 import statesWgsl from './states.wgsl';
+import tableReadWgsl from './table-read.wgsl';
 
 export { chunkStage, GATES, type Border, type Gate, type ScanSizes } from './chunk-stage.ts';
 

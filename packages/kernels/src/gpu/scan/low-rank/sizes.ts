@@ -1,4 +1,5 @@
 // What the stages of a scan with a transition diagonal plus low rank know of their sizes, and the tensors between them.
+import { shortageFor } from '../../fallback.ts';
 import { segmentsOf } from '../segments.ts';
 import { mostChunks, tilesOf, type Gate, type ScanSizes } from '../stages.ts';
 
@@ -47,16 +48,17 @@ interface Described {
 /** Sizes of a scan in chunks; where the device or the stages have too little for it, the reason. */
 export function lowRankSizes(
   { q, v, logDecay, before, hasWrites, attrs }: Described,
-  { limits }: GPUDevice,
+  device: GPUDevice,
 ): LowRankSizes | string {
   const { rows, count } = attrs;
   const [, heads = 0, dk = 0] = q;
   const dv = v[2] as number;
   if (dk > MOST_KEYS) return `keys are wider than ${MOST_KEYS}`;
-  if (limits.maxStorageBuffersPerShaderStage < MOST_BUFFERS.chunks)
-    return `the device binds fewer than ${MOST_BUFFERS.chunks} buffers`;
-  if (limits.maxComputeWorkgroupStorageSize < MOST_WORKGROUP_BYTES)
-    return `the device has less than ${MOST_WORKGROUP_BYTES} bytes of workgroup memory`;
+  const shortage = shortageFor(
+    { buffers: MOST_BUFFERS.chunks, workgroupBytes: MOST_WORKGROUP_BYTES },
+    device,
+  );
+  if (shortage !== undefined) return shortage;
   const gate: Gate = logDecay === undefined ? 'none' : logDecay.length === 3 ? 'vector' : 'scalar';
   const chunks = mostChunks(attrs);
   const segments = segmentsOf({ ...attrs, chunks, heads, dv });
